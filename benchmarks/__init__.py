@@ -1,0 +1,1 @@
+"""Speed claims, one runnable file each: `python -m benchmarks.NAME`."""

@@ -1,0 +1,1 @@
+"""The fedward-site command."""

@@ -1,0 +1,1 @@
+"""Reads source files and writes checked data for the vault."""

@@ -1,0 +1,1 @@
+"""The data-holding process: admission, budget, training, ledger, journal. It has no network."""

@@ -1,0 +1,1 @@
+"""One-time-token enrolment and the certificate authority."""

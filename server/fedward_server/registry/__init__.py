@@ -1,0 +1,1 @@
+"""Who was invited, who joined, who was revoked."""

@@ -1,0 +1,1 @@
+"""The round loop, the checks on every reply, and the checkpoints."""

@@ -1,0 +1,170 @@
+"""A study as everybody reads it: `study.toml` after checking. Its hash names it everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+
+from fedward_shared.contracts.cohort import DataContract
+
+__all__ = [
+    "Limits",
+    "ModelTerms",
+    "PrivacyTerms",
+    "Resolved",
+    "ResolvedSite",
+    "SiteTerms",
+    "StrategyTerms",
+    "Study",
+    "TensorSpec",
+    "TrainingTerms",
+]
+
+Scalar = str | int | float | bool
+_NONE: Mapping[str, Scalar] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One float32 tensor of the model, in the order in which it travels."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTerms:
+    """`[model]`: a name in the registry, its options, and the seed of the initial weights (public)."""
+
+    name: str
+    options: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTerms:
+    """`[sites.NAME]`: public constants agreed beforehand, never derived from the private number of rows.
+
+    `size` is the site's weight in the average (Flower's num-examples) and its declared number of training units.
+    `sampling_rate` q is the probability with which a patient takes part in a step; `normaliser` is what a step's
+    clipped, noised sum is divided by (Opacus' expected_batch_size).
+    """
+
+    name: str
+    size: int
+    sampling_rate: float
+    normaliser: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTerms:
+    """`[training]`: what a site does in one round. Momentum is over noised gradients only."""
+
+    local_steps: int
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    proximal_mu: float = 0.0
+    deterministic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyTerms:
+    """`[strategy]`: how updates become the next model.
+
+    `spare_attempts` is how many failed rounds the whole study may repeat; each repetition is charged, and noise
+    is calibrated for `rounds + spare_attempts`. `average_last` > 1 releases the mean of the last models (free:
+    post-processing).
+    """
+
+    name: str
+    rounds: int
+    quorum: int
+    deadline_seconds: float
+    spare_attempts: int = 0
+    average_last: int = 1
+    options: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def charged_rounds(self) -> int:
+        """The most reservations a site can ever make for the study."""
+        return self.rounds + self.spare_attempts
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyTerms:
+    """`[privacy]`: the clip norm C, and either a target ε (per site) or a noise multiplier σ; noise is N(0, σ²C²)."""
+
+    clip_norm: float
+    delta: float
+    target_epsilon: float | None = None
+    noise_multiplier: float | None = None
+    unsafe_no_privacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`[limits]`: largest |weight| a vault accepts; largest L2 norm of an update that counts (None: resolved)."""
+
+    max_weight: float
+    max_update_norm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSite:
+    """What publishing computed for a site; the vault computes ε again and does not take it from here."""
+
+    noise_multiplier: float
+    epsilon: float
+    expected_update_norm: float
+    max_update_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`[resolved]`, written by `study publish`: the tensors that travel, and the constants of each site."""
+
+    tensors: tuple[TensorSpec, ...]
+    sites: Mapping[str, ResolvedSite]
+
+    @property
+    def parameters(self) -> int:
+        """Number of float32 values in one model, and so in one update."""
+        return sum(spec.size for spec in self.tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A checked study. `resolved` is None until it is published."""
+
+    name: str
+    title: str
+    purpose: str
+    contact: str
+    protocol: int
+    code_version: str
+    model: ModelTerms
+    data: DataContract
+    sites: Mapping[str, SiteTerms]
+    training: TrainingTerms
+    strategy: StrategyTerms
+    privacy: PrivacyTerms
+    limits: Limits
+    resolved: Resolved | None = None
+
+    @property
+    def site_names(self) -> tuple[str, ...]:
+        """Names in the order of the file; a site's Flower node id is its index here plus one."""
+        return tuple(self.sites)
+
+    @property
+    def steps_per_site(self) -> int:
+        """The most noisy steps a site can ever take for this study."""
+        return self.strategy.charged_rounds * self.training.local_steps

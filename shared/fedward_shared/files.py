@@ -1,0 +1,95 @@
+"""Durable files: the one place in shared code that touches a disk.
+
+A file is either the old one or the new one, never half of each, whatever dies when.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fedward_shared.errors import LockedError, UsageError
+
+__all__ = ["FolderLock", "read_limited", "sync_folder", "write_atomic"]
+
+_OWNER_ONLY = 0o600
+
+
+def write_atomic(path: Path, content: bytes | Iterable[bytes | memoryview], *, mode: int = _OWNER_ONLY) -> None:
+    """Writes `content` beside `path`, syncs it, and renames it into place (then syncs the folder)."""
+    parts = [content] if isinstance(content, bytes) else content
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames and removals in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The whole file, if it has at most `limit` bytes.
+
+    Raises:
+        UsageError: the file is missing, is no regular file, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) > limit:
+        raise UsageError(f"{path} is larger than {limit} bytes, which no file of this kind can be")
+    return content
+
+
+class FolderLock:
+    """An exclusive lock on a folder, held until closed or until the process ends.
+
+    Raises on entering:
+        LockedError: another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._handle: int | None = None
+
+    def __enter__(self) -> Self:
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise LockedError(
+                f"another process is using {self._path.parent}",
+                hint="One process at a time owns this folder. Stop the other one first.",
+            ) from error
+        self._handle = handle
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None

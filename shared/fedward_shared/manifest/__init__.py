@@ -1,0 +1,1 @@
+"""study.toml: reading, checking, resolving, costing and signing it."""

@@ -1,0 +1,1 @@
+"""The shared models, one family a file, behind a registry."""

@@ -1,0 +1,1 @@
+"""Differential privacy: what happened (events), what it costs (accounting), and the step itself."""

@@ -1,0 +1,1 @@
+"""What travels: protobuf messages, frames, parcels and tensors."""

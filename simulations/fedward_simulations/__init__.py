@@ -1,0 +1,1 @@
+"""The same apps in one machine: the inline engine, scenarios and reports."""

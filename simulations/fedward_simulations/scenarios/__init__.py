@@ -1,0 +1,1 @@
+"""Ready-made federations on real and generated data."""
