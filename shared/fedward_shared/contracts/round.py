@@ -54,7 +54,7 @@ _EXPLANATIONS = {
     RefusalCode.UNKNOWN_STUDY: "the site has not been offered this study yet",
     RefusalCode.NOT_APPROVED: "nobody at the site has approved the study yet (fedward-site study approve)",
     RefusalCode.WITHDRAWN: "the site rejected the study or withdrew from it",
-    RefusalCode.BAD_SIGNATURE: "a signature does not hold; the site and the coordinator do not share the same study key",
+    RefusalCode.BAD_SIGNATURE: "a signature does not hold; site and coordinator do not share one study key",
     RefusalCode.WRONG_SITE: "the instruction is for another site",
     RefusalCode.EXPIRED: "the instruction reached the site after its deadline; check both clocks (fedward-site doctor)",
     RefusalCode.WRONG_ROUND: "the round, attempt or task is outside what the study declares",
