@@ -1,0 +1,22 @@
+"""The option that every command of `fedward-coordinator` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["DEFAULT_HOME", "HomeOption"]
+
+DEFAULT_HOME = Path("~/.fedward/coordinator").expanduser()
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="FEDWARD_COORDINATOR_HOME",
+        show_default="~/.fedward/coordinator",
+        help="The coordinator's folder.",
+    ),
+]
