@@ -1,0 +1,292 @@
+"""What takes two fields, two tables or the model's registry to judge. Each check notes what would be right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, NumberColumn
+from fedward_shared.contracts.study import Study
+from fedward_shared.errors import StudyFileError, UsageError
+from fedward_shared.manifest.contract import canonical
+from fedward_shared.manifest.findings import Findings, shown, suggestion
+from fedward_shared.manifest.strategies import STRATEGIES
+from fedward_shared.version import PROTOCOL, VERSION
+
+__all__ = ["check", "check_version", "column_name", "strategy_options", "warnings"]
+
+_LONGEST_NAME = 200
+_MOST_PARAMETERS = 2**31
+_MOST_STEPS = 10_000_000
+_MOST_INPUTS = 2**28
+_OVERSHOOT = 2.0
+_TAXED = 10.0
+
+
+def column_name(name: str) -> bool:
+    """Whether a text can name a column."""
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and name == name.strip()
+
+
+def strategy_options(name: str, options: Mapping[str, object], findings: Findings) -> bool:
+    """Notes an unknown strategy, and options that it does not have or that make no sense."""
+    before = len(findings.found)
+    if name not in STRATEGIES:
+        findings.add(("strategy",), "name", f"is {shown(name)}; {suggestion(name, STRATEGIES)}")
+        return False
+    known = STRATEGIES[name]
+    for key, value in options.items():
+        option = known.get(key)
+        if option is None:
+            findings.add(("strategy", "options"), key, f"is no option of {name}; {suggestion(key, known)}")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not option.allows(value):
+            findings.add(("strategy", "options"), key, f"is {shown(value)}; must be {option.rule}")
+        elif value > _largest_float():
+            findings.add(("strategy", "options"), key, f"is {shown(value)}; must be {option.rule}, and not as large")
+    return len(findings.found) == before
+
+
+def _largest_float() -> float:
+    return math.ldexp(1.0, 512)
+
+
+def check(study: Study, findings: Findings) -> None:
+    """Notes every contradiction between the parts of a study."""
+    _rounds(study, findings)
+    _privacy(study, findings)
+    _contract(study.data, findings)
+    for column in study.data.columns:
+        if isinstance(column, NumberColumn):
+            _number(column, findings)
+        else:
+            _category(column, findings)
+    _label(study.data, findings)
+    if not findings.found:
+        _model(study, findings)
+    _resolved(study, findings)
+
+
+def check_version(study: Study) -> None:
+    """Refuses a study that this program cannot run.
+
+    Raises:
+        StudyFileError: it declares another code version or protocol.
+    """
+    problems = []
+    if study.code_version != VERSION:
+        problems.append(f'[study] code_version: is "{study.code_version}"; this program is "{VERSION}"')
+    if study.protocol != PROTOCOL:
+        problems.append(f"[study] protocol: is {study.protocol}; this program speaks {PROTOCOL}")
+    if problems:
+        raise StudyFileError(
+            "the study is for another version of Fedward",
+            problems=tuple(problems),
+            hint="Leave both keys out and publish again, or install that version on every machine.",
+        )
+
+
+def _rounds(study: Study, findings: Findings) -> None:
+    terms, sites = study.strategy, len(study.sites)
+    if terms.quorum > sites:
+        findings.add(("strategy",), "quorum", f"is {terms.quorum}; must be at most {sites}, the number of sites")
+    if terms.average_last > terms.rounds:
+        findings.add(
+            ("strategy",), "average_last", f"is {terms.average_last}; must be at most {terms.rounds}, the rounds"
+        )
+    if study.steps_per_site > _MOST_STEPS:
+        findings.add(
+            ("training",), "local_steps", f"makes {study.steps_per_site} steps in all; must be at most {_MOST_STEPS}"
+        )
+    pull = study.training.learning_rate * (study.training.proximal_mu + study.training.weight_decay)
+    if pull >= _OVERSHOOT:
+        findings.add(
+            ("training",),
+            "learning_rate",
+            f"times (proximal_mu + weight_decay) is {pull:g}; must be below {_OVERSHOOT:g}, or each step overshoots",
+        )
+
+
+def _privacy(study: Study, findings: Findings) -> None:
+    terms, table = study.privacy, ("privacy",)
+    given = [key for key in ("target_epsilon", "noise_multiplier") if getattr(terms, key) is not None]
+    if terms.unsafe_no_privacy and given:
+        findings.add(table, given[0], "is given, but unsafe_no_privacy is true; keep one of the two")
+    elif not terms.unsafe_no_privacy and len(given) > 1:
+        findings.add(table, "noise_multiplier", "is given beside target_epsilon; keep one of the two")
+    elif not terms.unsafe_no_privacy and not given:
+        findings.add(
+            table, None, "target_epsilon is missing; must be a number such as 3.0 (or give noise_multiplier instead)"
+        )
+
+
+def _contract(data: DataContract, findings: Findings) -> None:
+    if data.kind is DataKind.TABLE:
+        if not data.columns:
+            findings.add(("data",), None, "has no columns; add a table [data.columns.NAME] for each input")
+        if data.shape:
+            findings.add(("data",), "shape", 'is only for kind = "tensor"; leave it out')
+    else:
+        if data.columns:
+            findings.add(("data", "columns"), None, 'is only for kind = "table"; leave it out')
+        if not data.shape:
+            findings.add(("data",), None, 'shape is missing; kind = "tensor" needs it, such as [1, 28, 28]')
+    if math.prod(data.input_shape) > _MOST_INPUTS:
+        findings.add(("data",), None, f"makes more than {_MOST_INPUTS} inputs a record")
+    if data.patient is None and data.records_per_patient > 1:
+        findings.add(("data",), "records_per_patient", "is above 1, but no patient column is declared; add patient")
+    _roles(data, findings)
+
+
+def _roles(data: DataContract, findings: Findings) -> None:
+    """One column, one role: label, patient and split never reach the model."""
+    inputs = {column.name for column in data.columns}
+    taken: dict[str, str] = {}
+    for table, key, name in (
+        (("data", "label"), "column", data.label.column),
+        (("data",), "patient", data.patient),
+        (("data",), "split", data.split),
+    ):
+        if name is None:
+            continue
+        if not column_name(name):
+            findings.add(table, key, f"is {shown(name)}; must be a name without blanks around it")
+        elif name in inputs:
+            findings.add(table, key, f"is {shown(name)}, which is also in [data.columns]; the model must not see it")
+        elif name in taken:
+            findings.add(table, key, f"is {shown(name)}, which is also the {taken[name]}; each needs its own column")
+        else:
+            taken[name] = "label" if key == "column" else key
+
+
+def _number(column: NumberColumn, findings: Findings) -> None:
+    path = ("data", "columns", column.name)
+    if not column.minimum < column.maximum:
+        findings.add(path, "range", f"is [{column.minimum:g}, {column.maximum:g}]; the first must be the smaller one")
+        return
+    widest = max(abs(column.minimum - column.centre), abs(column.maximum - column.centre)) / column.scale
+    if not widest < _largest_float():
+        findings.add(path, "scale", f"is {column.scale:g}; makes inputs too large to compute with")
+    for spelling in column.missing:
+        if column.minimum <= _as_number(spelling) <= column.maximum:
+            findings.add(
+                path,
+                "missing",
+                f"contains {shown(spelling)}, which lies in range; narrow the range or drop the spelling",
+            )
+    _spellings(path, "missing", column.missing, findings)
+
+
+def _as_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _category(column: CategoryColumn, findings: Findings) -> None:
+    path = ("data", "columns", column.name)
+    _spellings(path, "values", column.values, findings)
+    _spellings(path, "missing", column.missing, findings)
+    both = {canonical(value) for value in column.values} & {canonical(value) for value in column.missing}
+    for spelling in sorted(both):
+        findings.add(path, "missing", f"contains {shown(spelling)}, which is also in values; keep one of the two")
+
+
+def _spellings(path: tuple[str, ...], key: str, spellings: Iterable[str], findings: Findings) -> None:
+    seen: set[str] = set()
+    for spelling in spellings:
+        if spelling != spelling.strip():
+            findings.add(path, key, f"contains {shown(spelling)}; leave out the blanks around it (cells are trimmed)")
+        elif canonical(spelling) in seen:
+            findings.add(path, key, f"contains {shown(spelling)} twice (2 and 2.0 are the same); keep one")
+        seen.add(canonical(spelling))
+
+
+def _label(data: DataContract, findings: Findings) -> None:
+    path, label = ("data", "label"), data.label
+    if len(label.names) != len(label.classes):
+        findings.add(path, "names", f"has {len(label.names)} entries; must have {len(label.classes)}, one a class")
+    if len(set(label.names)) != len(label.names):
+        findings.add(path, "names", "has an entry twice; each class needs its own name")
+    owner: dict[str, int] = {}
+    for index, spellings in enumerate(label.classes):
+        for spelling in spellings:
+            if spelling != spelling.strip() or not spelling:
+                findings.add(
+                    path, f"classes[{index}]", f"contains {shown(spelling)}; must be a text without blanks around"
+                )
+            elif owner.setdefault(canonical(spelling), index) != index:
+                findings.add(
+                    path,
+                    f"classes[{index}]",
+                    f"contains {shown(spelling)}, which already is in another class; keep one",
+                )
+
+
+def _model(study: Study, findings: Findings) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("fedward_shared.models.registry") is None:
+        return
+    from fedward_shared.models.registry import check_options, names
+
+    known = names()
+    if study.model.name not in known:
+        findings.add(("model",), "name", f"is {shown(study.model.name)}; {suggestion(study.model.name, known)}")
+        return
+    try:
+        check_options(study.model, study.data)
+    except UsageError as error:
+        findings.add(("model", "options"), None, error.message)
+
+
+def _resolved(study: Study, findings: Findings) -> None:
+    resolved = study.resolved
+    if resolved is None:
+        return
+    if tuple(resolved.sites) != study.site_names:
+        findings.add(("resolved", "sites"), None, "does not list the study's sites in their order; publish again")
+        return
+    if len({spec.name for spec in resolved.tensors}) != len(resolved.tensors):
+        findings.add(("resolved",), "tensors", "has a name twice; publish again")
+    if resolved.parameters > _MOST_PARAMETERS:
+        findings.add(("resolved",), "tensors", f"has more than {_MOST_PARAMETERS} numbers; publish again")
+    for name, site in resolved.sites.items():
+        path = ("resolved", "sites", name)
+        declared = 0.0 if study.privacy.unsafe_no_privacy else study.privacy.noise_multiplier
+        if declared is not None and site.noise_multiplier != declared:
+            findings.add(path, "noise_multiplier", f"is {site.noise_multiplier:g}, but [privacy] means {declared:g}")
+        elif site.noise_multiplier == 0 and not study.privacy.unsafe_no_privacy:
+            findings.add(path, "noise_multiplier", "is 0, but [privacy] asks for privacy; publish again")
+        if study.privacy.unsafe_no_privacy != math.isinf(site.epsilon):
+            findings.add(path, "epsilon", f"is {site.epsilon:g}, which [privacy] contradicts; publish again")
+        if study.privacy.target_epsilon is not None and site.epsilon > study.privacy.target_epsilon:
+            findings.add(path, "epsilon", f"is {site.epsilon:g}, above target_epsilon; publish again")
+        if study.limits.max_update_norm not in {None, site.max_update_norm}:
+            findings.add(path, "max_update_norm", "is not that of [limits]; publish again")
+
+
+def warnings(study: Study) -> tuple[str, ...]:
+    """What is allowed, but worth a second look before hospitals are asked."""
+    found: list[str] = []
+    smallest = min(site.size for site in study.sites.values())
+    if not study.privacy.unsafe_no_privacy and study.privacy.delta >= 1 / smallest:
+        found.append(
+            f"[privacy] delta is {study.privacy.delta:g}, not below 1/{smallest} (one over the smallest site's size)"
+        )
+    if study.privacy.unsafe_no_privacy:
+        found.append("[privacy] unsafe_no_privacy is true: ε is infinite, and sites refuse it unless their policy says")
+    if (study.privacy.target_epsilon or 0.0) > _TAXED:
+        found.append(f"[privacy] target_epsilon is {study.privacy.target_epsilon:g}; above 10 protects very little")
+    if study.data.patient is None:
+        found.append("[data] has no patient column: the unit of privacy is the record, not the patient")
+    if study.strategy.name == "fedprox" and study.training.proximal_mu == 0:
+        found.append("[strategy] fedprox with [training] proximal_mu = 0 is the same as fedavg")
+    for name, site in study.sites.items():
+        expected = site.size * site.sampling_rate
+        if not expected / 2 <= site.normaliser <= expected * 2:
+            found.append(
+                f"[sites.{name}] normaliser is {site.normaliser:g}; size × sampling_rate is {expected:g}: "
+                "steps are that much larger or smaller"
+            )
+    return tuple(found)

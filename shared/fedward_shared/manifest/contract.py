@@ -1,0 +1,36 @@
+"""The digest that ties an import to the contract it was checked against, and how a cell is read as one of a list."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract
+
+__all__ = ["canonical", "contract_digest"]
+
+_WHOLE = re.compile(r"(-?[0-9]+)\.0*")
+
+
+def canonical(text: str) -> str:
+    """A category as it is compared: without blanks around it, and `2.0` as `2` (spreadsheets add the point)."""
+    stripped = text.strip()
+    whole = _WHOLE.fullmatch(stripped)
+    return whole.group(1) if whole else stripped
+
+
+def contract_digest(contract: DataContract) -> bytes:
+    """SHA-256 (32 bytes) of the contract in one canonical form.
+
+    The order of columns, of a category's values and of classes counts, because it is the order of the model's
+    inputs and outputs; the order in which spellings of "missing" are listed does not.
+    """
+    columns = []
+    for column in contract.columns:
+        kind = "category" if isinstance(column, CategoryColumn) else "number"
+        columns.append({"type": kind, **asdict(column), "missing": sorted(set(column.missing))})
+    form = {**asdict(contract), "kind": str(contract.kind), "columns": columns}
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(b"fedward/contract/v1\0" + text.encode("ascii")).digest()
