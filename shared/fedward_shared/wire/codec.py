@@ -7,7 +7,6 @@ instruction is *allowed* is the vault's admission to say, not this module's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,6 +14,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError
 
 from fedward_shared.contracts.round import Heads, InstructionHead, RefusalCode, ReplyHead, Task
+from fedward_shared.crypto.certificates import valid_site_name
 from fedward_shared.crypto.signing import SIGNATURE_BYTES
 from fedward_shared.errors import WireError
 from fedward_shared.wire import door_pb2 as pb
@@ -44,7 +44,6 @@ _DIGEST_BYTES = 32
 _MAX_COUNT = (1 << 32) - 1
 _MAX_SEQUENCE = (1 << 63) - 1
 _MAX_CERTIFICATE_BYTES = 256
-_SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 T = TypeVar("T")
 
@@ -187,7 +186,7 @@ def _canonical(value: T, encode: Callable[[T], bytes], raw: bytes) -> T:
 
 def _check_instruction(head: InstructionHead) -> None:
     _length("the study hash", head.study, _DIGEST_BYTES)
-    if not _SITE.fullmatch(head.site):
+    if not valid_site_name(head.site):
         raise WireError("a site's name is made of a-z, 0-9 and '-', at most 63 of them")
     _within("protocol", head.protocol, _MAX_COUNT, least=1)
     _within("attempt", head.attempt, _MAX_COUNT, least=1)
