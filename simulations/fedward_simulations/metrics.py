@@ -140,7 +140,7 @@ def _kernel(labels: Classes, scores: Floats) -> Floats:
     if not positive.size or not negative.size:
         raise UsageError("an AUC needs patients of both classes", hint="Use a data set with both among its test rows.")
     difference = positive[:, None] - negative[None, :]
-    return (np.sign(difference) + 1) / 2
+    return np.asarray((np.sign(difference) + 1) / 2, dtype=np.float64)
 
 
 def _resamples(labels: Sequence[Classes], rng: np.random.Generator) -> Floats:

@@ -239,7 +239,7 @@ normaliser = 150.0
 
 [training]
 local_steps = 2
-learning_rate = 0.75
+learning_rate = 1.5
 momentum = 0.0
 weight_decay = 0.0
 proximal_mu = 0.0
@@ -256,7 +256,7 @@ average_last = 5
 [strategy.options]
 
 [privacy]
-clip_norm = 1.5
+clip_norm = 1.0
 delta = 1e-5
 target_epsilon = {epsilon}
 unsafe_no_privacy = false
