@@ -1,0 +1,56 @@
+"""Training without privacy, for studies that say `unsafe_no_privacy = true` and for comparison in simulations."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from fedward_shared.contracts.study import SiteTerms, TrainingTerms
+from fedward_shared.models.heads import losses
+from fedward_shared.privacy.cohort import TrainingSet
+from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.sampling import Indices
+from fedward_shared.privacy.step import Descent
+
+__all__ = ["PlainStepper"]
+
+
+class PlainStepper:
+    """Ordinary minibatch SGD over records: NO clipping, NO noise, NO protection of anybody.
+
+    Records are shuffled and taken in minibatches of round(normaliser); after the last, shuffled anew. A step is one
+    minibatch. `sampling_rate` and `records_per_patient` have no meaning here. Neither Opacus nor dp-accounting is
+    imported. A site without training records leaves the weights to weight decay and the prox term.
+    """
+
+    def __init__(
+        self, model: nn.Module, data: TrainingSet, *, training: TrainingTerms, site: SiteTerms, source: RandomSource
+    ) -> None:
+        self._model = model
+        self._model.train()
+        self._data = data
+        self._size = max(1, round(site.normaliser))
+        self._source = source
+        self._descent = Descent(model, training)
+        self._waiting: Indices = np.zeros(0, dtype=np.int64)
+
+    def step(self) -> None:
+        """One minibatch step; the model's weights change in place."""
+        rows = torch.from_numpy(self._minibatch()).to(self._data.records.device)
+        self._descent.clear()
+        if len(rows):
+            torch.autograd.backward(losses(self._model(self._data.records[rows]), self._data.labels[rows]).mean())
+        else:
+            for parameter in self._model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        self._descent.apply()
+
+    def close(self) -> None:
+        """Nothing was changed but the weights."""
+
+    def _minibatch(self) -> Indices:
+        if not len(self._waiting):
+            self._waiting = np.argsort(self._source.uniform(len(self._data.order)), kind="stable")
+        rows, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
+        return rows
