@@ -9,8 +9,6 @@ import typer
 
 __all__ = ["DEFAULT_HOME", "HomeOption"]
 
-DEFAULT_HOME = Path("~/.fedward/site").expanduser()
+DEFAULT_HOME = Path("fedward-site")
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="FEDWARD_SITE_HOME", show_default="~/.fedward/site", help="The site's folder.")
-]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="FEDWARD_HOME", help="The site's folder.")]

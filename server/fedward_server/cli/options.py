@@ -9,14 +9,6 @@ import typer
 
 __all__ = ["DEFAULT_HOME", "HomeOption"]
 
-DEFAULT_HOME = Path("~/.fedward/coordinator").expanduser()
+DEFAULT_HOME = Path("fedward-coordinator")
 
-HomeOption = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        envvar="FEDWARD_COORDINATOR_HOME",
-        show_default="~/.fedward/coordinator",
-        help="The coordinator's folder.",
-    ),
-]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="FEDWARD_HOME", help="The coordinator's folder.")]
