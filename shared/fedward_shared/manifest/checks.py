@@ -1,4 +1,4 @@
-"""What takes two fields, two tables or the model's registry to judge. Each check notes what would be right."""
+"""What takes two fields or two tables to judge. Each check notes what would be right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, NumberColumn
 from fedward_shared.contracts.study import Study
-from fedward_shared.errors import StudyFileError, UsageError
+from fedward_shared.errors import StudyFileError
+from fedward_shared.manifest.agreement import resolved_agrees
 from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.strategies import STRATEGIES
@@ -16,7 +17,6 @@ from fedward_shared.version import PROTOCOL, VERSION
 __all__ = ["check", "check_version", "column_name", "strategy_options", "warnings"]
 
 _LONGEST_NAME = 200
-_MOST_PARAMETERS = 2**31
 _MOST_STEPS = 10_000_000
 _MOST_INPUTS = 2**28
 _OVERSHOOT = 2.0
@@ -61,9 +61,7 @@ def check(study: Study, findings: Findings) -> None:
         else:
             _category(column, findings)
     _label(study.data, findings)
-    if not findings.found:
-        _model(study, findings)
-    _resolved(study, findings)
+    resolved_agrees(study, findings)
 
 
 def check_version(study: Study) -> None:
@@ -221,49 +219,6 @@ def _label(data: DataContract, findings: Findings) -> None:
                     f"classes[{index}]",
                     f"contains {shown(spelling)}, which already is in another class; keep one",
                 )
-
-
-def _model(study: Study, findings: Findings) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("fedward_shared.models.registry") is None:
-        return
-    from fedward_shared.models.registry import check_options, names
-
-    known = names()
-    if study.model.name not in known:
-        findings.add(("model",), "name", f"is {shown(study.model.name)}; {suggestion(study.model.name, known)}")
-        return
-    try:
-        check_options(study.model, study.data)
-    except UsageError as error:
-        findings.add(("model", "options"), None, error.message)
-
-
-def _resolved(study: Study, findings: Findings) -> None:
-    resolved = study.resolved
-    if resolved is None:
-        return
-    if tuple(resolved.sites) != study.site_names:
-        findings.add(("resolved", "sites"), None, "does not list the study's sites in their order; publish again")
-        return
-    if len({spec.name for spec in resolved.tensors}) != len(resolved.tensors):
-        findings.add(("resolved",), "tensors", "has a name twice; publish again")
-    if resolved.parameters > _MOST_PARAMETERS:
-        findings.add(("resolved",), "tensors", f"has more than {_MOST_PARAMETERS} numbers; publish again")
-    for name, site in resolved.sites.items():
-        path = ("resolved", "sites", name)
-        declared = 0.0 if study.privacy.unsafe_no_privacy else study.privacy.noise_multiplier
-        if declared is not None and site.noise_multiplier != declared:
-            findings.add(path, "noise_multiplier", f"is {site.noise_multiplier:g}, but [privacy] means {declared:g}")
-        elif site.noise_multiplier == 0 and not study.privacy.unsafe_no_privacy:
-            findings.add(path, "noise_multiplier", "is 0, but [privacy] asks for privacy; publish again")
-        if study.privacy.unsafe_no_privacy != math.isinf(site.epsilon):
-            findings.add(path, "epsilon", f"is {site.epsilon:g}, which [privacy] contradicts; publish again")
-        if study.privacy.target_epsilon is not None and site.epsilon > study.privacy.target_epsilon:
-            findings.add(path, "epsilon", f"is {site.epsilon:g}, above target_epsilon; publish again")
-        if study.limits.max_update_norm not in {None, site.max_update_norm}:
-            findings.add(path, "max_update_norm", "is not that of [limits]; publish again")
 
 
 def warnings(study: Study) -> tuple[str, ...]:

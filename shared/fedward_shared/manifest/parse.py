@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.lines import Lines, TooDeepError, scan
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = ["LARGEST", "load", "study_hash"]
+__all__ = ["LARGEST", "load", "load_and", "study_hash"]
 
 LARGEST = 1024 * 1024
 """Bytes that a study file may have."""
@@ -52,11 +52,21 @@ def load(manifest: bytes) -> Study:
     """Reads and checks a study file, published or not.
 
     A published one carries `[resolved]`, which must agree with what the file declares as far as that can be told
-    without computing (`resolve.check_resolved` computes). The declared code version is not compared with this
-    program's: a vault does that itself, and answers in its own way.
+    without computing (`resolve.check_resolved` computes). The model's name and options are left to `resolve`, which
+    loads torch. The declared code version is not compared with this program's: a vault does that itself, and answers
+    in its own way.
 
     Raises:
         StudyFileError: with every mistake in `problems`, in the order of the file.
+    """
+    return load_and(manifest, lambda _study, _findings: None)
+
+
+def load_and(manifest: bytes, look: Callable[[Study, Findings], None]) -> Study:
+    """`load`, with a further look at what was read, so that its findings are told together with all others.
+
+    Raises:
+        StudyFileError: as `load`.
     """
     values, lines = _parse(manifest)
     reader = _Reader(values, Findings(lines))
@@ -65,6 +75,7 @@ def load(manifest: bytes) -> Study:
     if study is None:  # pragma: no cover - a part that cannot be read is always a finding
         raise StudyFileError("the study file cannot be read")
     checks.check(study, reader.findings)
+    look(study, reader.findings)
     reader.findings.stop()
     return study
 
@@ -92,8 +103,8 @@ def _parse(manifest: bytes) -> tuple[dict[str, Any], Lines]:
     for path, first, second in lines.twice:
         table = lines.tables.get(path) == first
         (lines.tables if table else lines.keys)[path] = second
-        where = (path, None) if table else (path[:-1], path[-1])
-        findings.add(*where, f"was already given on line {first}; keep one of the two")
+        where = path if table else path[:-1]
+        findings.add(where, None if table else path[-1], f"was already given on line {first}; keep one of the two")
     findings.stop()
     try:
         return tomllib.loads(text), lines
