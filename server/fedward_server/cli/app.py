@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fedward_server.cli.study import study_app
 from fedward_shared.console import run_command, say
 from fedward_shared.version import VERSION
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     help="The coordinator of a consortium of hospitals. Start with: fedward-coordinator init --host NAME",
 )
+app.add_typer(study_app, name="study")
 
 
 def _version(wanted: bool) -> None:

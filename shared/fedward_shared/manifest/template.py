@@ -121,12 +121,12 @@ _TERMS = """\
 # ---- The hospitals: agreed constants, never computed from the real rows -------------------------------------------
 
 [sites.north]
-size = 200                   # agreed number of training patients; the site's weight in the average
+size = {north_size}                  # agreed number of training patients; the site's weight in the average
 sampling_rate = {rate}          # a patient's chance to take part in one step
 normaliser = {north}           # what a step's sum is divided by; usually size * sampling_rate
 
 [sites.south]
-size = 150
+size = {south_size}
 sampling_rate = {rate}
 normaliser = {south}
 
@@ -150,7 +150,8 @@ deadline_seconds = 600       # a site that has not answered by then is left out 
 spare_attempts = 2           # failed rounds that may be repeated; ε already counts them
 average_last = 1             # above 1: the result is the mean of the last models, at no cost in ε
 
-[strategy.options]           # fedadam, fedyogi: eta, eta_l, beta_1, beta_2, tau; fedavgm: server_learning_rate, server_momentum
+[strategy.options]           # fedadam and fedyogi: eta, eta_l, beta_1, beta_2, tau
+                             # fedavgm: server_learning_rate, server_momentum
 
 # ---- What a patient's records may cost ----------------------------------------------------------------------------
 
@@ -176,18 +177,30 @@ def template(kind: str = "table") -> str:
     """
     if kind == "table":
         head = ("heart-disease", "Coronary heart disease from routine findings", "predict coronary heart disease")
-        numbers = {"rate": "1.0", "north": "200.0", "south": "150.0", "steps": "2", "learning_rate": "0.5"}
+        numbers = _numbers(north=400, south=300, rate=1.0, steps=2, learning_rate=0.5)
         body = _TABLE
     elif kind == "images":
         head = ("chest-x-ray", "Pneumonia from chest X-rays", "recognise pneumonia")
-        numbers = {"rate": "0.1", "north": "20.0", "south": "15.0", "steps": "5", "learning_rate": "0.2"}
+        numbers = _numbers(north=4000, south=3000, rate=0.05, steps=5, learning_rate=0.2)
         body = _IMAGES
     elif kind == "series":
         head = ("icu-mortality", "Mortality from two days of intensive care", "predict mortality")
-        numbers = {"rate": "0.1", "north": "20.0", "south": "15.0", "steps": "5", "learning_rate": "0.2"}
+        numbers = _numbers(north=4000, south=3000, rate=0.05, steps=5, learning_rate=0.2)
         body = _SERIES
     else:
         raise UsageError(f"there is no template {kind!r}", hint=f"Choose one of: {', '.join(KINDS)}")
     name, title, aim = head
     purpose = f"Find out whether two hospitals together {aim} better than each alone."
     return _HEAD.format(name=name, title=title, purpose=purpose) + body + _TERMS.format(**numbers)
+
+
+def _numbers(*, north: int, south: int, rate: float, steps: int, learning_rate: float) -> dict[str, object]:
+    return {
+        "north_size": north,
+        "south_size": south,
+        "north": north * rate,
+        "south": south * rate,
+        "rate": rate,
+        "steps": steps,
+        "learning_rate": learning_rate,
+    }

@@ -1,0 +1,79 @@
+"""Publishing a study: complete it, sign it with the study key, keep it whole.
+
+1. The draft is read and checked; what it leaves open is worked out and written into it (`manifest.resolve`).
+2. The key must be the one whose public half every invite carries; with another, every site would refuse.
+3. The signature covers the published bytes exactly (purpose `study`), and is checked once before anything is kept.
+4. Manifest and signature go into the studies folder together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedward_server.home import CoordinatorHome
+from fedward_server.studies import Studies, StudyFolder
+from fedward_shared.contracts.study import Study
+from fedward_shared.crypto.keys import fingerprint, from_pem, public_bytes
+from fedward_shared.crypto.signing import Purpose, sign, verify
+from fedward_shared.errors import SignatureError
+from fedward_shared.files import read_limited
+from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.manifest.resolve import published
+
+__all__ = ["Published", "publish", "signing_key", "sites_not_joined"]
+
+_KEY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A study as it was published: its folder, its hash (32 bytes), what it says."""
+
+    folder: StudyFolder
+    hash: bytes
+    study: Study
+
+
+def signing_key(home: CoordinatorHome, path: Path | None = None) -> Ed25519PrivateKey:
+    """The study key from `path`, or from the coordinator's folder.
+
+    Raises:
+        SignatureError: it is not the key that the sites of this coordinator know.
+        UsageError: there is no such file.
+    """
+    key = from_pem(read_limited(path, _KEY_LIMIT)) if path else home.study_key()
+    known = home.study_public()
+    if public_bytes(key) != known:
+        raise SignatureError(
+            f"this is not the study key of {home.root}: its fingerprint is {fingerprint(public_bytes(key))}",
+            hint=f"Sites accept only studies signed by {fingerprint(known)}.",
+        )
+    return key
+
+
+def publish(draft: bytes, key: Ed25519PrivateKey, studies: Studies) -> Published:
+    """Completes, signs and keeps a study. The same draft again finds what was published before.
+
+    Raises:
+        StudyFileError: the draft has mistakes.
+    """
+    manifest = published(draft)
+    study = load(manifest)
+    signature = sign(key, Purpose.STUDY, manifest)
+    verify(public_bytes(key), Purpose.STUDY, manifest, signature)
+    return Published(studies.publish(manifest, signature), study_hash(manifest), study)
+
+
+def sites_not_joined(study: Study, home: CoordinatorHome) -> tuple[str, ...]:
+    """Sites that the study names and that have not joined this coordinator, or were cut off."""
+    from fedward_server.registry import Registry
+
+    registry = Registry(home.registry_db)
+    try:
+        joined = {site.name for site in registry.sites() if site.revoked is None}
+    finally:
+        registry.close()
+    return tuple(name for name in study.site_names if name not in joined)
