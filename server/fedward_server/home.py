@@ -142,7 +142,7 @@ class CoordinatorHome:
 
     def make_folders(self) -> None:
         """Makes every folder that is missing, with its mode."""
-        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder, mode in (
             (self.keys_dir, 0o700),
             (self.certs_dir, 0o755),

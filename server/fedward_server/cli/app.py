@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fedward_server.cli import setup
 from fedward_server.cli.study import study_app
 from fedward_shared.console import run_command, say
 from fedward_shared.version import VERSION
@@ -19,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     help="The coordinator of a consortium of hospitals. Start with: fedward-coordinator init --host NAME",
 )
+setup.register(app)
 app.add_typer(study_app, name="study")
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "MAX_CSR_BYTES",
     "SITE_VALIDITY",
     "Authority",
+    "TlsPublicKey",
     "check_issued",
     "csr",
     "expiry",
@@ -48,6 +49,7 @@ _CA_VALIDITY = timedelta(days=3650)
 _BACKDATED = timedelta(minutes=10)
 """Clocks differ: a certificate issued now must hold on a machine that is a little behind."""
 
+TlsPublicKey = ec.EllipticCurvePublicKey
 MAX_CSR_BYTES = 2048
 _SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SITE_URI = "urn:fedward:site:"
@@ -77,7 +79,7 @@ def make_ca(name: str, now: datetime) -> Authority:
     return Authority(key, builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
 
-def issue_server(authority: Authority, public: ec.EllipticCurvePublicKey, hosts: Sequence[str], now: datetime) -> bytes:
+def issue_server(authority: Authority, public: TlsPublicKey, hosts: Sequence[str], now: datetime) -> bytes:
     """The coordinator's certificate (PEM) for the names and IP addresses in `hosts`.
 
     Raises:
@@ -110,7 +112,7 @@ def issue_site(
     return _issue(authority, requested_key(request), names, ExtendedKeyUsageOID.CLIENT_AUTH, now=now, validity=validity)
 
 
-def requested_key(request: bytes) -> ec.EllipticCurvePublicKey:
+def requested_key(request: bytes) -> TlsPublicKey:
     """The key in a signing request (DER), once the request is shown to be signed by that key."""
     if len(request) > MAX_CSR_BYTES:
         raise SignatureError("the signing request is larger than one can be")
@@ -124,9 +126,7 @@ def requested_key(request: bytes) -> ec.EllipticCurvePublicKey:
     return _on_p256(public)
 
 
-def check_issued(
-    certificate: bytes, authority: bytes, public: ec.EllipticCurvePublicKey, site: str, now: float
-) -> None:
+def check_issued(certificate: bytes, authority: bytes, public: TlsPublicKey, site: str, now: float) -> None:
     """Checks what an enrolment answered: made by this authority, for this key and site, valid at `now` (seconds).
 
     Raises:
@@ -175,7 +175,7 @@ def expiry(certificate: bytes) -> datetime:
     return _load(certificate).not_valid_after_utc
 
 
-def public_key(certificate: bytes) -> ec.EllipticCurvePublicKey:
+def public_key(certificate: bytes) -> TlsPublicKey:
     """The P-256 key in a certificate (PEM or DER)."""
     return _on_p256(_load(certificate).public_key())
 
@@ -197,7 +197,7 @@ def to_pem(certificate: bytes) -> bytes:
 
 def _issue(
     authority: Authority,
-    public: ec.EllipticCurvePublicKey,
+    public: TlsPublicKey,
     names: x509.SubjectAlternativeName,
     purpose: x509.ObjectIdentifier,
     *,
@@ -216,7 +216,7 @@ def _issue(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, validity: timedelta
+    subject: x509.Name, issuer: x509.Name, public: TlsPublicKey, now: datetime, validity: timedelta
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=public)
@@ -251,7 +251,7 @@ def _host_name(host: str) -> x509.GeneralName:
     return x509.DNSName(host)
 
 
-def _on_p256(public: object) -> ec.EllipticCurvePublicKey:
+def _on_p256(public: object) -> TlsPublicKey:
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         raise SignatureError("the key is not an ECDSA key on P-256")
     return public

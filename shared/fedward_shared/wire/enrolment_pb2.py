@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fedward_shared/wire/enrolment.proto\x12\x14\x66\x65\x64ward.enrolment.v1\"d\n\x0c\x45nrolRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x03 \x01(\x0c\x12\x11\n\tvault_key\x18\x04 \x01(\x0c\x12\x17\n\x0fvault_signature\x18\x05 \x01(\x0c\"2\n\nEnrolReply\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\t2Z\n\tEnrolment\x12M\n\x05\x45nrol\x12\".fedward.enrolment.v1.EnrolRequest\x1a .fedward.enrolment.v1.EnrolReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fedward_shared/wire/enrolment.proto\x12\x14\x66\x65\x64ward.enrolment.v1\"d\n\x0c\x45nrolRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x03 \x01(\x0c\x12\x11\n\tvault_key\x18\x04 \x01(\x0c\x12\x17\n\x0fvault_signature\x18\x05 \x01(\x0c\"E\n\nEnrolReply\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tstudy_key\x18\x03 \x01(\x0c\"\x0e\n\x0c\x43lockRequest\"3\n\nClockReply\x12\x14\n\x0cmilliseconds\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\t2\xa9\x01\n\tEnrolment\x12M\n\x05\x45nrol\x12\".fedward.enrolment.v1.EnrolRequest\x1a .fedward.enrolment.v1.EnrolReply\x12M\n\x05\x43lock\x12\".fedward.enrolment.v1.ClockRequest\x1a .fedward.enrolment.v1.ClockReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLREQUEST']._serialized_start=61
   _globals['_ENROLREQUEST']._serialized_end=161
   _globals['_ENROLREPLY']._serialized_start=163
-  _globals['_ENROLREPLY']._serialized_end=213
-  _globals['_ENROLMENT']._serialized_start=215
-  _globals['_ENROLMENT']._serialized_end=305
+  _globals['_ENROLREPLY']._serialized_end=232
+  _globals['_CLOCKREQUEST']._serialized_start=234
+  _globals['_CLOCKREQUEST']._serialized_end=248
+  _globals['_CLOCKREPLY']._serialized_start=250
+  _globals['_CLOCKREPLY']._serialized_end=301
+  _globals['_ENROLMENT']._serialized_start=304
+  _globals['_ENROLMENT']._serialized_end=473
 # @@protoc_insertion_point(module_scope)
