@@ -1,1 +1,1 @@
-"""The network-facing process of a site. It holds no data and nobody trusts it."""
+"""A site's network-facing process: relays between door and link, holds no data, and is trusted by nobody."""

@@ -47,6 +47,7 @@ __all__ = [
     "refusal_frame",
     "seal_frame",
     "split",
+    "transfer_of",
     "welcome_frame",
 ]
 
@@ -119,6 +120,11 @@ def kind_of(raw: bytes) -> Kind:
     return kind
 
 
+def transfer_of(raw: bytes) -> int:
+    """The number of a frame's transfer; `split` checks it."""
+    return int.from_bytes(raw[1:_PREFIX_BYTES], "little")
+
+
 def split(raw: bytes) -> Frame:
     """Takes a frame apart without copying its body.
 
@@ -126,7 +132,7 @@ def split(raw: bytes) -> Frame:
         WireError: it is not in the one form that `Frame` allows.
     """
     kind = kind_of(raw)
-    transfer = int.from_bytes(raw[1:_PREFIX_BYTES], "little")
+    transfer = transfer_of(raw)
     if raw[0] != _TRANSFER_TAG or transfer == 0:
         raise WireError("a frame does not begin with the number of its transfer")
     length, at = _read_length(raw)
