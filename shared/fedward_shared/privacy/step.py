@@ -3,7 +3,7 @@
 One release is ``(Σ clip(g_p, C) + N(0, σ²C²)) / normaliser``, where the sum runs over the patients p that Poisson
 sampling drew, and g_p is the mean gradient over at most `records_per_patient` of p's records.
 
-Formal guarantees (neighbours: one patient added or removed; each has its test in tests/unit/privacy or tests/adversarial)
+Formal guarantees (neighbours: one patient added or removed; tests/unit/privacy and tests/adversarial test each)
   sensitivity   one patient changes the sum by at most C in L2 norm: the factor is computed in float64 from the very
                 gradients that are summed in float64, and rounded down, never up
   noise         N(0, σ²C²) is added to every coordinate once a step, also where nobody was drawn

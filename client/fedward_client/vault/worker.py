@@ -1,0 +1,105 @@
+"""`python -m fedward_client.vault.worker`: the vault's training process. It holds no key and has no network.
+
+Orders come through standard input, answers leave through what was standard output; everything that libraries print
+goes to standard error. When the vault dies, the pipe ends, and with it this process, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from functools import partial
+from pathlib import Path
+
+from fedward_client.vault.pipes import Ended, frame, pull, push, read_head
+from fedward_client.vault.trainer import Order
+from fedward_shared.contracts.round import Task
+from fedward_shared.errors import FedwardError
+
+__all__ = ["main"]
+
+_STUDIES_KEPT = 4
+_LARGEST_MANIFEST = 1 << 24
+
+
+def main() -> None:
+    """Serves orders until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orders_in, answers_out = _private_pipes()
+    orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(orders_in, orders), daemon=True).start()
+    warnings.filterwarnings("ignore", module=r"opacus|torch")
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"flwr")
+    import opacus.grad_sample
+    import polars  # noqa: ICN001  # imported to be warm, not to be used here
+
+    from fedward_client.vault.session import Session
+    from fedward_shared.privacy.noise import KeystreamSource
+
+    del opacus, polars
+    session = Session(KeystreamSource.fresh, kept=_STUDIES_KEPT)
+    push(answers_out, [frame({"ready": True})])
+    while True:
+        order = orders.get()
+        try:
+            parts = session.run(order)
+            answer: list[bytes | memoryview] = [frame({"payload_bytes": sum(part.nbytes for part in parts)}), *parts]
+        except FedwardError as error:
+            answer = [frame({"error": error.message, "hint": error.hint})]
+        except Exception as error:  # noqa: BLE001  # whatever it was, the vault is told that the order failed
+            _log(error)
+            answer = [frame({"error": f"training failed ({type(error).__name__})"})]
+        push(answers_out, answer)
+
+
+def _private_pipes() -> tuple[int, int]:
+    """Keeps the two pipes for ourselves: nothing else in this process can read or write them by accident."""
+    orders_in, answers_out = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return orders_in, answers_out
+
+
+def _receive(handle: int, orders: queue.SimpleQueue[Order]) -> None:
+    read = partial(pull, handle)
+    try:
+        while True:
+            head = read_head(read)
+            if not 0 <= head["manifest_bytes"] <= _LARGEST_MANIFEST:
+                os._exit(1)
+            manifest = bytes(read(head["manifest_bytes"]))
+            orders.put(
+                Order(
+                    manifest=manifest,
+                    site=head["site"],
+                    data_folder=Path(head["data_folder"]),
+                    task=Task(head["task"]),
+                    round=head["round"],
+                    attempt=head["attempt"],
+                    digest=bytes.fromhex(head["digest"]),
+                    payload=memoryview(read(head["payload_bytes"])),
+                    reports=Path(head["reports"]),
+                )
+            )
+    except (Ended, OSError):
+        os._exit(0)
+    except BaseException as error:  # noqa: BLE001  # a reader that has lost its place must not go on
+        _log(error)
+        os._exit(1)
+
+
+def _log(error: BaseException) -> None:
+    """Where it happened and of what kind, without the message: a library's message may hold a patient's value."""
+    places = traceback.format_list(traceback.extract_tb(error.__traceback__))
+    print("".join(places) + type(error).__name__, file=sys.stderr, flush=True)  # noqa: T201  # the vault's log
+
+
+if __name__ == "__main__":
+    main()
