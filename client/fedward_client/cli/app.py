@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fedward_client.cli import join
+from fedward_client.cli.data import import_file
 from fedward_shared.console import run_command, say
 from fedward_shared.version import VERSION
 
@@ -18,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     help="A hospital in a federation: its data never leave it. Start with: fedward-site join INVITE",
 )
+join.register(app)
+app.command("import")(import_file)
 
 
 def _version(wanted: bool) -> None:
