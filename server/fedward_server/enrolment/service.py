@@ -98,7 +98,8 @@ class EnrolmentService:
         return self._desk.clock().SerializeToString()
 
     def _admit(self, context: grpc.ServicerContext) -> None:
-        if context.auth_context().get("ssl_tls_version") != [b"TLSv1.3"]:
+        version: object = context.auth_context().get("ssl_tls_version")
+        if version != [b"TLSv1.3"]:
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "TLS 1.3 is required")
         if not self._limit.allows(network_of(context.peer())):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many requests from this address; wait a minute")
