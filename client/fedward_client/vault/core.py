@@ -1,0 +1,227 @@
+"""The vault, as the door sees it: how much may come in (`limit`), and the answer to what came (`handle`).
+
+Every answer is a signed reply, a signed refusal with a code of the closed list, or silence. `orders` says what happens
+between a TRAIN instruction and its reply, `admission` what is checked before that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedward_client.vault import admission
+from fedward_client.vault.admission import NotAdmitted, NotVerified
+from fedward_client.vault.answers import sealed_reply
+from fedward_client.vault.books import Books
+from fedward_client.vault.inbox import DataSets
+from fedward_client.vault.orders import Orders
+from fedward_client.vault.policy import Policy
+from fedward_client.vault.replies import hash_of
+from fedward_client.vault.spending import Accountant, pld
+from fedward_client.vault.studies import Dossier, StudyState
+from fedward_client.vault.trainer import Trainer
+from fedward_client.vault.turn import Turn
+from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
+from fedward_shared.crypto.signing import Purpose, sign
+from fedward_shared.errors import FedwardError, WireError
+from fedward_shared.version import VERSION
+from fedward_shared.wire import door_pb2
+from fedward_shared.wire.codec import StudyOffer, decode_instruction, refusal_body
+from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
+
+__all__ = ["Identity", "Vault"]
+
+_LOG = logging.getLogger("fedward.vault")
+_MOST_PENDING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this vault is: the site's name, its own key, and the public study key that was pinned when joining."""
+
+    site: str
+    key: Ed25519PrivateKey
+    study_key: bytes
+
+
+class Vault:
+    """Answers parcels. As a context manager it notes its start and stop in the journal, and ends the trainer.
+
+    `clock` gives seconds since 1970; `reports` is the site's own folder for exact results.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        books: Books,
+        policy: Policy,
+        trainer: Trainer,
+        data_sets: DataSets,
+        reports: Path,
+        clock: Callable[[], float] = time.time,
+        accountant: Accountant = pld,
+    ) -> None:
+        self._identity = identity
+        self._books = books
+        self._trainer = trainer
+        self._clock = clock
+        self._turn = Turn()
+        self._orders = Orders(
+            site=identity.site,
+            key=identity.key,
+            books=books,
+            policy=policy,
+            trainer=trainer,
+            data_sets=data_sets,
+            reports=reports,
+            clock=self._now,
+            accountant=accountant,
+        )
+
+    def __enter__(self) -> Self:
+        self._books.journal.note("start", self._now(), {"version": VERSION})
+        self._books.anchor()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._trainer.close()
+        self._books.journal.note("stop", self._now(), {"version": VERSION})
+        self._books.anchor()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an order is being worked on."""
+        return self._turn.taken
+
+    def limit(self, head: bytes) -> int | Refused:
+        """The largest payload that may come with this head; asked before memory is set aside for it.
+
+        Nothing is verified yet, because a signature ends a message. What needs no more memory than an inline payload
+        is let through to `handle`, whose refusals are signed over the instruction's digest. That digest is not known
+        here: the few refusals made here are signed over the head's SHA-256 in its place.
+        """
+        name = hashlib.sha256(head).digest()
+        try:
+            instruction = decode_instruction(head)
+        except WireError:
+            return self._refused(name, RefusalCode.CODE_VERSION)
+        size = instruction.payload_bytes
+        if instruction.task is Task.STUDY or size <= INLINE_BYTES:
+            return size
+        try:
+            dossier = self._books.studies.find(instruction.study)
+        except FedwardError:
+            return self._refused(name, RefusalCode.LEDGER_LOCKED)
+        if dossier is None:
+            return self._refused(name, RefusalCode.UNKNOWN_STUDY)
+        return size if size <= dossier.plan.payload_bytes else self._refused(name, RefusalCode.TOO_LARGE)
+
+    def handle(self, parcel: Parcel, cancelled: Callable[[], bool]) -> Parcel | Refused | None:
+        """The signed answer to an instruction; None is silence, which looks like a site that is too slow."""
+        now = self._now()
+        try:
+            return self._answer(parcel, now, cancelled)
+        except (FedwardError, OSError, sqlite3.Error) as error:
+            # Nothing has left, and what was reserved stays reserved. None of these messages holds a patient's value.
+            _LOG.error("an instruction stays without an answer: %s", error)
+            return None
+
+    def _answer(self, parcel: Parcel, now: int, cancelled: Callable[[], bool]) -> Parcel | Refused | None:
+        try:
+            head = decode_instruction(parcel.head)
+        except WireError:
+            return self._refuse(parcel, None, RefusalCode.CODE_VERSION, now)
+        try:
+            if head.task is Task.STUDY:
+                return self._consider(head, parcel, now)
+            self._check_asker(head, parcel, now)
+            with self._turn.take(parcel.digest, cancelled):
+                return self._orders.obey(head, parcel, self._check_asker(head, parcel, now), cancelled)
+        except NotVerified as refusal:
+            return self._refuse(parcel, None, refusal.code, now)
+        except NotAdmitted as refusal:
+            return self._refuse(parcel, head, refusal.code, now)
+
+    def _check_asker(self, head: InstructionHead, parcel: Parcel, now: int) -> Dossier:
+        return admission.check_asker(
+            head,
+            parcel,
+            site=self._identity.site,
+            study_key=self._identity.study_key,
+            dossier=self._books.studies.find(head.study),
+            now=now,
+        )
+
+    def _consider(self, head: InstructionHead, parcel: Parcel, now: int) -> Parcel:
+        """Keeps a new study for a person to decide; the empty reply once somebody approved it."""
+        books, identity = self._books, self._identity
+        offer = admission.check_offer(head, parcel, site=identity.site, study_key=identity.study_key, now=now)
+        dossier = books.studies.find(head.study) or self._propose(head, offer, now)
+        self._renew(dossier, offer)
+        seen_holds = books.accept_seen(head.study, head.seen, now)
+        if dossier.state in {StudyState.REJECTED, StudyState.WITHDRAWN}:
+            raise NotAdmitted(RefusalCode.WITHDRAWN)
+        if dossier.state is not StudyState.APPROVED:
+            raise NotAdmitted(RefusalCode.NOT_APPROVED)
+        if not seen_holds or books.ledger.locked() is not None:
+            raise NotAdmitted(RefusalCode.LEDGER_LOCKED)
+        nothing = hash_of(())
+        fields = {"instruction": parcel.digest.hex(), "payload": nothing.hex(), "bytes": 0}
+        books.journal.note_once(("approved", head.study.hex()), "reply", now, fields)
+        return sealed_reply(identity.key, parcel.digest, books.anchor(), (), nothing)
+
+    def _propose(self, head: InstructionHead, offer: StudyOffer, now: int) -> Dossier:
+        books = self._books
+        study = admission.check_manifest(offer.manifest, self._identity.site)
+        if books.studies.pending() >= _MOST_PENDING:
+            raise NotAdmitted(RefusalCode.BUSY)
+        with books.store.transaction() as transaction:
+            books.studies.propose(transaction, offer, now)
+            books.journal.append(transaction, "offered", now, {"study": head.study.hex(), "name": study.name})
+        dossier = books.studies.find(head.study)
+        if dossier is None:
+            raise FedwardError("a study that was just stored is not there")
+        return dossier
+
+    def _renew(self, dossier: Dossier, offer: StudyOffer) -> None:
+        """Takes a newer certificate of the round key; an older one that is sent again changes nothing."""
+        if _begins(offer.round_key_body) > _begins(dossier.round_key_body):
+            with self._books.store.transaction() as transaction:
+                self._books.studies.renew_round_key(
+                    transaction, dossier.hash, offer.round_key_body, offer.round_key_signature
+                )
+
+    def _refuse(self, parcel: Parcel, head: InstructionHead | None, code: RefusalCode, now: int) -> Refused:
+        """Notes and signs a refusal; `head` is None where anybody could have caused it.
+
+        Such refusals are noted once an hour and code, not once a message: a hostile gateway must not fill the disk.
+        """
+        digest = parcel.digest
+        study, task = (head.study.hex(), int(head.task)) if head else ("", 0)
+        where = (study, task, head.round, head.attempt) if head else ()
+        fields = {"instruction": digest.hex(), "study": study, "task": task, "code": int(code)}
+        self._books.journal.note_once(("refused", int(code), *where), "refused", now, fields)
+        return self._refused(digest, code)
+
+    def _refused(self, digest: bytes, code: RefusalCode) -> Refused:
+        return Refused(code, sign(self._identity.key, Purpose.REFUSAL, refusal_body(digest, code)))
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+def _begins(certificate: bytes) -> int:
+    """When a round key's certificate (whose signature was checked) begins to be valid."""
+    return door_pb2.RoundKeyCertificate.FromString(certificate).not_before
