@@ -146,9 +146,9 @@ class Vault:
         try:
             if head.task is Task.STUDY:
                 return self._consider(head, parcel, now)
-            self._check_asker(head, parcel, now)
+            dossier = self._check_asker(head, parcel, now)
             with self._turn.take(parcel.digest, cancelled):
-                return self._orders.obey(head, parcel, self._check_asker(head, parcel, now), cancelled)
+                return self._orders.obey(head, parcel, self._books.studies.find(head.study) or dossier, cancelled)
         except NotVerified as refusal:
             return self._refuse(parcel, None, refusal.code, now)
         except NotAdmitted as refusal:

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from fedward_shared.errors import UsageError
 from fedward_shared.files import read_limited
+from fedward_shared.manifest.schema import SITE_NAME
 
 __all__ = ["DataSets", "Imported", "Inbox"]
 
 _RECORD = "import.json"
 _MAX_RECORD_BYTES = 1 << 20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class Inbox:
         return tuple(name for name in sorted(folders) if self.newest(name))
 
     def newest(self, data_set: str) -> Imported | None:
-        """The newest import under this name; None where there is none."""
-        if not _NAME.fullmatch(data_set):
+        """The newest import under this name, by the importer's own clock; None where there is none."""
+        if not re.fullmatch(SITE_NAME, data_set):
             return None
-        records = [path for path in (self._root / data_set).glob(f"*/{_RECORD}") if _NAME.fullmatch(path.parent.name)]
-        for path in sorted(records, key=lambda path: (path.stat().st_mtime_ns, path.parent.name), reverse=True):
-            contract = _contract(path)
-            if contract is not None:
-                return Imported(data_set, path.parent.name, contract, path.parent)
-        return None
+        found = [_read(data_set, path) for path in sorted((self._root / data_set).glob(f"*/{_RECORD}"))]
+        dated = [each for each in found if each is not None]
+        return max(dated, key=lambda each: each[0])[1] if dated else None
 
 
-def _contract(path: Path) -> bytes | None:
+def _read(data_set: str, path: Path) -> tuple[float, Imported] | None:
+    """One import and its time; None where its record is not what the importer writes."""
     try:
-        return bytes.fromhex(json.loads(read_limited(path, _MAX_RECORD_BYTES))["contract_digest"])
+        record = json.loads(read_limited(path, _MAX_RECORD_BYTES))
+        contract = bytes.fromhex(record["contract_digest"])
+        return float(record["imported_at"]), Imported(data_set, path.parent.name, contract, path.parent)
     except (ValueError, KeyError, TypeError, UsageError):
         return None

@@ -91,6 +91,7 @@ class Studies:
         self._key = key
         self._public = public_bytes(key)
         self._read: dict[bytes, tuple[Study, Layout]] = {}
+        self._signed: set[tuple[bytes, bytes]] = set()
 
     def find(self, digest: bytes) -> Dossier | None:
         """The study with this hash; None where it was never offered.
@@ -187,10 +188,12 @@ class Studies:
     def _decision(self, digest: bytes, body: bytes | None, signature: bytes | None) -> Decision | None:
         if body is None or signature is None:
             return None
-        try:
-            verify(self._public, Purpose.APPROVAL, body, signature)
-        except SignatureError:
-            return None
+        if (body, signature) not in self._signed:
+            try:
+                verify(self._public, Purpose.APPROVAL, body, signature)
+            except SignatureError:
+                return None
+            self._signed.add((body, signature))
         fields = json.loads(body)
         if fields["study"] != digest.hex() or fields["site"] != self._site:
             return None

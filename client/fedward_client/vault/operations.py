@@ -1,0 +1,358 @@
+"""What a person at the site does: look at studies, decide on them, read ledger and journal, end a lock.
+
+Works on open books, whether a running vault has them open (its `admin.sock` calls this) or the command line has,
+while the vault is stopped. Deciding is signed with the vault's key and noted in the journal.
+"""
+
+from __future__ import annotations
+
+from fedward_client.vault.books import Books
+from fedward_client.vault.inbox import DataSets, Imported
+from fedward_client.vault.policy import Policy
+from fedward_client.vault.preview import preview
+from fedward_client.vault.spending import Accountant, check_claims, finite, pld, study_epsilon, study_event
+from fedward_client.vault.studies import Dossier, StudyState
+from fedward_client.vault.views import (
+    ChainCheck,
+    DataSetChoice,
+    DataSetSpend,
+    DecisionView,
+    JournalEntry,
+    LedgerRow,
+    Status,
+    StudySummary,
+    StudyView,
+)
+from fedward_shared.contracts.budget import Spend
+from fedward_shared.crypto.keys import fingerprint
+from fedward_shared.errors import BudgetError, LockedError, PolicyError, UsageError
+from fedward_shared.manifest.contract import contract_digest
+from fedward_shared.privacy.events import Event, SampledGaussian
+from fedward_shared.version import PROTOCOL, VERSION
+
+__all__ = ["Operations"]
+
+_SHORTEST_PREFIX = 4
+_LONGEST_NAME = 200
+_QUIET_FIELDS = {"kind", "at", "salt"}
+
+
+class Operations:
+    """One per open books. `study_key` and `vault_key` are public keys (32 raw bytes)."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        study_key: bytes,
+        vault_key: bytes,
+        books: Books,
+        policy: Policy,
+        data_sets: DataSets,
+        accountant: Accountant = pld,
+    ) -> None:
+        self._site = site
+        self._study_key = study_key
+        self._vault_key = vault_key
+        self._books = books
+        self._policy = policy
+        self._data_sets = data_sets
+        self._accountant = accountant
+
+    # Studies
+
+    def proposals(self) -> tuple[StudySummary, ...]:
+        """Every study that reached this site, in the order in which they came."""
+        return tuple(self._summary(dossier) for dossier in self._books.studies.all())
+
+    def show(self, study: str) -> StudyView:
+        """Everything about one study. `study` is its hash, the beginning of it, or its name where that is unique.
+
+        Raises:
+            UsageError: no study, or more than one, is meant.
+        """
+        dossier = self._find(study)
+        return preview(
+            dossier,
+            site=self._site,
+            study_key=fingerprint(self._study_key),
+            epsilon=study_epsilon(dossier.study, self._site, self._accountant),
+            data_sets=tuple(self._choice(dossier, data) for data in self._fitting(dossier)),
+            problems=self._problems(dossier),
+        )
+
+    def approve(self, study: str, data_set: str, by: str, now: float) -> DecisionView:
+        """Lets a study train on a data set, in the name of `by`; signed, journalled and anchored.
+
+        Raises:
+            UsageError: no such study or data set, no name, or it is approved already.
+            PolicyError: the site's policy, or the study's own claims, forbid it.
+            BudgetError: the data set's budget does not cover the study to its end.
+        """
+        person, dossier = _person(by), self._find(study)
+        if dossier.state is StudyState.APPROVED:
+            raise UsageError(
+                f"the study is approved already, by {dossier.decision.by if dossier.decision else 'somebody'}",
+                hint="To change the data set: fedward-site withdraw, then approve again.",
+            )
+        self._check_policy(dossier)
+        data = self._data_sets.newest(data_set)
+        if data is None or data.contract != contract_digest(dossier.study.data):
+            raise UsageError(
+                f"{data_set!r} holds no data that were imported under this study's contract",
+                hint="Import them first: fedward-site import FILE --contract STUDY --data-set NAME",
+            )
+        choice = self._choice(dossier, data)
+        if not choice.covered:
+            raise BudgetError(
+                f"with this study and all others approved on {data_set!r}, a patient's ε could reach "
+                f"{choice.after:.3g}; the site's policy allows {choice.max_epsilon:.3g}",
+                hint="Withdraw from a study that will not go on, or change max_epsilon in policy.toml.",
+            )
+        at, books = int(now), self._books
+        with books.store.transaction() as transaction:
+            decision = books.studies.decide(
+                transaction, dossier.hash, state=StudyState.APPROVED, by=person, at=at, data_set=data_set
+            )
+            if not books.journal.mentions_import(data.data_set, data.version):
+                fields = {"data_set": data.data_set, "version": data.version}
+                books.journal.append(transaction, "import", at, fields)
+            fields = {"study": dossier.hash.hex(), "by": person, "data_set": data_set}
+            books.journal.append(transaction, "approved", at, fields)
+        books.anchor()
+        epsilon = study_epsilon(dossier.study, self._site, self._accountant)
+        name = dossier.study.name
+        return DecisionView(dossier.hash.hex(), name, str(decision.state), person, at, data_set, epsilon)
+
+    def reject(self, study: str, by: str, now: float) -> DecisionView:
+        """Says no to a study that nobody approved.
+
+        Raises:
+            UsageError: no such study, no name, or it was approved before.
+        """
+        dossier = self._find(study)
+        if dossier.state is StudyState.APPROVED:
+            raise UsageError("the study was approved", hint="To stop it: fedward-site withdraw STUDY")
+        return self._refuse(dossier, StudyState.REJECTED, by, now)
+
+    def withdraw(self, study: str, by: str, now: float) -> DecisionView:
+        """Ends an approval. Replies that were not fetched are deleted; what was spent stays spent.
+
+        Raises:
+            UsageError: no such study, no name, or it is not approved.
+        """
+        dossier = self._find(study)
+        if dossier.state is not StudyState.APPROVED:
+            raise UsageError("only an approved study can be withdrawn from", hint="See: fedward-site study list")
+        return self._refuse(dossier, StudyState.WITHDRAWN, by, now)
+
+    # Ledger and journal
+
+    def ledger(self, data_set: str | None = None) -> tuple[LedgerRow, ...]:
+        """Every reservation, oldest first, of one data set or of all."""
+        names = {dossier.hash: dossier.study.name for dossier in self._books.studies.all()}
+        return tuple(
+            LedgerRow(
+                study=reservation.study.hex(),
+                name=names.get(reservation.study, ""),
+                round=reservation.round,
+                attempt=reservation.attempt,
+                data_set=reservation.data_set,
+                dataset_version=reservation.dataset_version,
+                event=_in_words(reservation.event),
+                at=reservation.at,
+                replied=reservation.settled is not None,
+            )
+            for reservation in self._books.ledger.reservations(data_set)
+        )
+
+    def spending(self) -> tuple[DataSetSpend, ...]:
+        """ε of every data set that ever spent or has an import."""
+        names = sorted({*self._books.ledger.data_sets(), *self._data_sets.names()})
+        return tuple(self._spend(name) for name in names)
+
+    def journal(self, newest: int | None = None) -> tuple[JournalEntry, ...]:
+        """The newest entries, or all, oldest first."""
+        rows = self._books.journal.entries(newest)
+        return tuple(
+            JournalEntry(
+                sequence=row.sequence,
+                at=int(str(row.fields["at"])),
+                kind=str(row.fields["kind"]),
+                says=", ".join(f"{key} {value}" for key, value in row.fields.items() if key not in _QUIET_FIELDS),
+            )
+            for row in rows
+        )
+
+    def verify_journal(self) -> ChainCheck:
+        """Recomputes both chains and checks every signature of the journal."""
+        heads = self._books.heads()
+        try:
+            self._books.ledger.verify()
+            self._books.journal.verify()
+        except LockedError as error:
+            return ChainCheck(
+                holds=False,
+                ledger_rows=heads.ledger_sequence,
+                journal_entries=heads.journal_sequence,
+                problem=error.message,
+            )
+        return ChainCheck(
+            holds=True, ledger_rows=heads.ledger_sequence, journal_entries=heads.journal_sequence, problem=""
+        )
+
+    def status(self) -> Status:
+        """How the vault stands."""
+        books, heads = self._books, self._books.heads()
+        states = [dossier.state for dossier in books.studies.all()]
+        return Status(
+            site=self._site,
+            vault_key=fingerprint(self._vault_key),
+            study_key=fingerprint(self._study_key),
+            locked=books.ledger.locked() or "",
+            ledger_rows=heads.ledger_sequence,
+            ledger_head=heads.ledger.hex(),
+            journal_entries=heads.journal_sequence,
+            journal_head=heads.journal.hex(),
+            studies_waiting=states.count(StudyState.PROPOSED),
+            studies_approved=states.count(StudyState.APPROVED),
+            stored_replies=len(books.answers.all()),
+            data_sets=self._data_sets.names(),
+            max_epsilon=self._policy.max_epsilon,
+            delta=self._policy.delta,
+            allow_unsafe_no_privacy=self._policy.allow_unsafe_no_privacy,
+        )
+
+    def unsafe_unlock(self, by: str, reason: str, now: float) -> Status:
+        """Ends a lock although what was spent may have been lost: `by` answers for it, with a reason, for ever.
+
+        Raises:
+            UsageError: the ledger is not locked, or a name or a reason is missing.
+        """
+        person, why = _person(by), reason.strip()
+        if self._books.ledger.locked() is None:
+            raise UsageError("the ledger is not locked")
+        if not 0 < len(why) <= _LONGEST_NAME or not why.isprintable():
+            raise UsageError("an unlock needs a reason, in one line", hint="Say what happened: --reason 'disk failed'")
+        self._books.unsafe_unlock(person, why, int(now))
+        return self.status()
+
+    # How it is found out
+
+    def _find(self, reference: str) -> Dossier:
+        dossiers = self._books.studies.all()
+        wanted = reference.strip().lower()
+        found = [one for one in dossiers if one.study.name == wanted or one.hash.hex() == wanted]
+        if not found and len(wanted) >= _SHORTEST_PREFIX:
+            found = [one for one in dossiers if one.hash.hex().startswith(wanted)]
+        if len(found) == 1:
+            return found[0]
+        problem = "no study" if not found else f"{len(found)} studies"
+        raise UsageError(f"{problem} here can be meant by {reference!r}", hint="See: fedward-site study list")
+
+    def _summary(self, dossier: Dossier) -> StudySummary:
+        decision = dossier.decision
+        return StudySummary(
+            study=dossier.hash.hex(),
+            name=dossier.study.name,
+            title=dossier.study.title,
+            state=str(dossier.state),
+            offered_at=dossier.offered_at,
+            decided_by=decision.by if decision else "",
+            decided_at=decision.at if decision else 0,
+            data_set=dossier.data_set,
+            rounds_reserved=self._books.ledger.count(dossier.hash),
+            rounds=dossier.study.strategy.rounds,
+            concluded=dossier.concluded_at is not None,
+        )
+
+    def _fitting(self, dossier: Dossier) -> list[Imported]:
+        wanted = contract_digest(dossier.study.data)
+        found = (self._data_sets.newest(name) for name in self._data_sets.names())
+        return [data for data in found if data is not None and data.contract == wanted]
+
+    def _choice(self, dossier: Dossier, data: Imported) -> DataSetChoice:
+        """What the data set would have cost if every study approved on it, and this one, ran to its end."""
+        others = [
+            one
+            for one in self._books.studies.all()
+            if one.data_set == data.data_set and one.concluded_at is None and one.hash != dossier.hash
+        ]
+        running = [dossier, *others]
+        over = self._books.ledger.events(data.data_set, without=[one.hash for one in running])
+        events = (*over, *(study_event(one.study, self._site) for one in running))
+        after = self._accountant(events, self._policy.delta)
+        counted = self._accountant(finite(events), self._policy.delta)
+        unsafe = finite(events) != events
+        return DataSetChoice(
+            data_set=data.data_set,
+            version=data.version,
+            spent=self._accountant(self._books.ledger.events(data.data_set), self._policy.delta),
+            after=after,
+            max_epsilon=self._policy.max_epsilon,
+            covered=counted <= self._policy.max_epsilon and (self._policy.allow_unsafe_no_privacy or not unsafe),
+        )
+
+    def _spend(self, data_set: str) -> DataSetSpend:
+        reservations = self._books.ledger.reservations(data_set)
+        epsilon = self._accountant(self._books.ledger.events(data_set), self._policy.delta)
+        spend = Spend(data_set, epsilon, epsilon, self._policy.budget)
+        return DataSetSpend(
+            data_set=data_set,
+            epsilon=spend.before,
+            max_epsilon=spend.budget.epsilon,
+            delta=spend.budget.delta,
+            reservations=len(reservations),
+            studies=len({reservation.study for reservation in reservations}),
+        )
+
+    def _problems(self, dossier: Dossier) -> tuple[str, ...]:
+        problems = []
+        try:
+            self._check_policy(dossier)
+        except PolicyError as error:
+            problems.append(error.message)
+        fitting = self._fitting(dossier)
+        if not fitting:
+            problems.append("no data were imported under this study's contract yet")
+        elif not any(self._choice(dossier, data).covered for data in fitting):
+            problems.append("no data set's budget covers the study to its end")
+        return tuple(problems)
+
+    def _check_policy(self, dossier: Dossier) -> None:
+        study, policy = dossier.study, self._policy
+        if study.code_version != VERSION or study.protocol != PROTOCOL:
+            raise PolicyError(
+                f"the study declares Fedward {study.code_version}, and {VERSION} runs here",
+                hint="Install the version that the study declares.",
+            )
+        if study.privacy.unsafe_no_privacy and not policy.allow_unsafe_no_privacy:
+            raise PolicyError(
+                "the study adds no noise at all, and the site's policy does not allow that",
+                hint="If this site accepts an infinite ε: allow_unsafe_no_privacy = true in policy.toml.",
+            )
+        if study.privacy.delta != policy.delta:
+            raise PolicyError(
+                f"the study counts at δ = {study.privacy.delta:g}, the site's policy at δ = {policy.delta:g}",
+                hint="Both must be equal. Agree with the coordinator on one δ.",
+            )
+        check_claims(study, self._site, self._accountant)
+
+    def _refuse(self, dossier: Dossier, state: StudyState, by: str, now: float) -> DecisionView:
+        person, at = _person(by), int(now)
+        self._books.withdraw(dossier.hash, state, person, at)
+        return DecisionView(dossier.hash.hex(), dossier.study.name, str(state), person, at, "", 0.0)
+
+
+def _person(name: str) -> str:
+    person = name.strip()
+    if not 0 < len(person) <= _LONGEST_NAME or not person.isprintable():
+        raise UsageError("who decides? A decision carries a name, in one line", hint="Add: --by 'Your Name'")
+    return person
+
+
+def _in_words(event: Event) -> str:
+    if isinstance(event, SampledGaussian):
+        steps = "step" if event.steps == 1 else "steps"
+        return f"{event.steps} {steps}, σ = {event.noise_multiplier:.4g}, q = {event.sampling_rate:.4g}"
+    return f"{event.steps} steps without privacy"
