@@ -6,6 +6,7 @@ patient's records touch another's.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -60,6 +61,8 @@ class _HookedGradients:
     def __init__(self, model: nn.Module) -> None:
         from opacus.grad_sample import GradSampleModule
 
+        # The first layer's inputs are data, which need no gradient: PyTorch says so once for every hook.
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
         self._parameters = list(model.parameters())
         self._model = GradSampleModule(model, batch_first=True, loss_reduction="sum", strict=True)
         self._model.train()

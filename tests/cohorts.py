@@ -1,0 +1,89 @@
+"""Small data contracts, training sets and imported folders that tests of training start from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, Label, NumberColumn
+from fedward_shared.contracts.study import ModelTerms, Scalar, SiteTerms, TrainingTerms
+from fedward_shared.manifest.contract import contract_digest
+from fedward_shared.privacy.cohort import TrainingSet
+
+__all__ = ["MODELS", "TERMS", "contract_of", "site", "terms_of", "training_set", "write_table"]
+
+LABEL = Label("disease", (("0",), ("1",)), ("no disease", "disease"))
+_KINDS = {
+    "table": DataContract(
+        DataKind.TABLE,
+        LABEL,
+        (
+            NumberColumn("age", "years", 18, 110, 54, 9, missing_indicator=True),
+            CategoryColumn("pain", ("1", "2", "3")),
+        ),
+        patient="patient_id",
+        split="split",
+        records_per_patient=4,
+    ),
+    "image": DataContract(DataKind.TENSOR, LABEL, patient="patient", shape=(1, 8, 8), records_per_patient=4),
+    "series": DataContract(DataKind.TENSOR, LABEL, patient="patient", shape=(6, 3), records_per_patient=4),
+}
+MODELS: dict[str, tuple[str, dict[str, Scalar | tuple[Scalar, ...]]]] = {
+    "logistic": ("table", {}),
+    "mlp": ("table", {"hidden": (8, 4), "activation": "tanh"}),
+    "cnn": ("image", {"channels": (4, 8), "groups": 2, "hidden": 6}),
+    "lstm": ("series", {"hidden": 5}),
+    "gru": ("series", {"hidden": 5, "layers": 2}),
+}
+"""Every model, with the kind of data it takes and small options."""
+
+TERMS = TrainingTerms(local_steps=2, learning_rate=0.5)
+
+
+def contract_of(model: str) -> DataContract:
+    """A contract that fits the model."""
+    return _KINDS[MODELS[model][0]]
+
+
+def terms_of(model: str, seed: int = 3) -> ModelTerms:
+    """Small options of the model."""
+    return ModelTerms(model, MappingProxyType(MODELS[model][1]), seed)
+
+
+def site(*, rate: float = 1.0, normaliser: float = 5.0) -> SiteTerms:
+    """A site's declared constants."""
+    return SiteTerms("north", size=20, sampling_rate=rate, normaliser=normaliser)
+
+
+def training_set(shape: tuple[int, ...], units: list[int], *, seed: int = 0, scale: float = 3.0) -> TrainingSet:
+    """Random records of `shape`, one for each entry of `units`."""
+    generator = torch.Generator().manual_seed(seed)
+    records = torch.randn(len(units), *shape, generator=generator) * scale
+    labels = torch.randint(0, 2, (len(units),), generator=generator)
+    return TrainingSet.of(records, labels, np.asarray(units, dtype=np.int64), max(units, default=-1) + 1)
+
+
+def write_table(folder: Path, contract: DataContract, rows: int = 60) -> dict[str, NDArray[np.generic]]:
+    """An imported table under `contract` (of kind table): two rows a patient, every fourth for testing."""
+    import polars as pl
+
+    generator = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    columns: dict[str, NDArray[np.generic]] = {
+        contract.label.column: generator.integers(0, 2, rows),
+        str(contract.patient): np.array([f"p{row // 2:03}" for row in range(rows)]),
+        str(contract.split): np.array(["test" if row // 2 % 4 == 0 else "train" for row in range(rows)]),
+    }
+    for column in contract.columns:
+        if isinstance(column, NumberColumn):
+            columns[column.name] = generator.uniform(column.minimum, column.maximum, rows)
+        else:
+            columns[column.name] = generator.choice(np.array(column.values), rows)
+    pl.DataFrame(columns).write_parquet(folder / "table.parquet")
+    (folder / "import.json").write_text(json.dumps({"contract_digest": contract_digest(contract).hex()}))
+    return columns
