@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_client.home import SiteHome, SiteIdentity
 from fedward_server.link.courier import Courier, Outcome
+from fedward_server.link.service import LinkService
 from fedward_shared.contracts.round import Heads, InstructionHead, ReplyHead, Task
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.signing import Purpose
@@ -22,7 +25,7 @@ from fedward_shared.version import PROTOCOL
 from fedward_shared.wire import codec
 from fedward_shared.wire.parcel import Parcel, Refused, seal
 
-__all__ = ["EchoVault", "Federation", "ask", "instruction", "reply_to", "until"]
+__all__ = ["PATIENCE", "EchoVault", "Federation", "ask", "gateway", "instruction", "reply_to", "until"]
 
 _KEY = Ed25519PrivateKey.generate()
 PATIENCE = 60.0
@@ -81,29 +84,41 @@ class Federation:
         self.server_key = keys.to_pem(key)
         self.server_certificate = certificates.issue_server(self.authority, key.public_key(), ["localhost"], now)
 
-    def site(self, name: str, port: int, *, short: Path) -> SiteHome:
-        """A joined site's folder, under a path short enough for a Unix socket."""
-        home = SiteHome(short / name)
-        home.make_folders()
+    def serve(self, *, admit: Callable[[str, int], bool] = lambda _site, _serial: True) -> LinkService:
+        """A coordinator's end of the link on a port that the system chooses."""
+        ca = self.authority.certificate
+        return LinkService("localhost:0", self.server_key, self.server_certificate, ca, admit=admit, spool=self.folder)
+
+    def credentials(self, name: str) -> tuple[bytes, bytes]:
+        """A new site's key and certificate, both PEM."""
         key = keys.new_tls_key()
-        now = datetime.now(UTC)
-        home.gateway_key.write_bytes(keys.to_pem(key))
-        home.gateway_certificate.write_bytes(
-            certificates.issue_site(self.authority, certificates.csr(key, name), name, now)
-        )
+        request = certificates.csr(key, name)
+        return keys.to_pem(key), certificates.issue_site(self.authority, request, name, datetime.now(UTC))
+
+    def site(self, name: str, port: int) -> SiteHome:
+        """The folder of a site that has joined."""
+        home = SiteHome(self.folder / name)
+        home.make_folders()
+        key, certificate = self.credentials(name)
+        home.gateway_key.write_bytes(key)
+        home.gateway_certificate.write_bytes(certificate)
         home.ca_certificate.write_bytes(self.authority.certificate)
-        home.save(SiteIdentity(name, "test", "localhost", port, port, "", "", int(now.timestamp())))
+        home.save(SiteIdentity(name, "test", "localhost", port, port, "", "", int(time.time())))
         return home
 
 
-def start_gateway(home: SiteHome) -> subprocess.Popen[bytes]:
-    """A real gateway process; its log is run/gateway.log."""
-    with (home.run_dir / "gateway.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "fedward_client.gateway", "--home", str(home.root)],
-            stdout=log,
-            stderr=log,
-        )
+@contextmanager
+def gateway(home: SiteHome) -> Iterator[subprocess.Popen[bytes]]:
+    """A real gateway process; its log is logs/gateway.log."""
+    with (home.logs / "gateway.log").open("ab") as log:
+        line = [sys.executable, "-m", "fedward_client.gateway", "--home", str(home.root)]
+        process = subprocess.Popen(line, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
 
 
 def ask(courier: Courier, site: str, parcel: Parcel, *, reply_limit: int = 1 << 30) -> Outcome:

@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
+_LET_GO_SECONDS = 8.0
 _FOLDER_MODE = 0o750
 _SOCKET_MASK = 0o117
 _MAX_SOCKET_PATH = 100
@@ -91,9 +92,11 @@ class DoorServer:
         self.close()
 
     def close(self) -> None:
-        """Ends the stream; an instruction in hand is told that it is cancelled."""
+        """Ends the stream, cancels the instruction in hand, and waits a while until the vault has let go of it."""
         self._replace(None)
         self._server.stop(_CLOSE_SECONDS).wait()
+        if self._working.acquire(timeout=_LET_GO_SECONDS):
+            self._working.release()
 
     def _bind(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,8 +146,8 @@ class _Stream:
 
     def hang_up(self) -> None:
         """Ends the stream from our side."""
-        self.end()
         self._context.cancel()  # type: ignore[no-untyped-call]  # grpc-stubs leave it untyped
+        self.end()
 
     def abandon(self) -> None:
         """Ends the stream and cancels the instruction in hand."""
