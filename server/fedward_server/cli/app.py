@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fedward_server.cli import setup
+from fedward_server.cli import run, setup
 from fedward_server.cli.study import study_app
 from fedward_shared.console import run_command, say
 from fedward_shared.version import VERSION
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 setup.register(app)
 app.add_typer(study_app, name="study")
+run.register(app)
 
 
 def _version(wanted: bool) -> None:
