@@ -150,8 +150,8 @@ def _telling() -> AbstractContextManager[Told]:
     """Lines for a log, and on a terminal a bar that moves with the rounds."""
     from contextlib import contextmanager
 
-    from rich.console import Console
     from rich import progress
+    from rich.console import Console
 
     from fedward_server.rounds.progress import Notice, Phase
 
