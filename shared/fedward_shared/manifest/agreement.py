@@ -7,9 +7,10 @@ import math
 from fedward_shared.contracts.study import Resolved, ResolvedSite, Study
 from fedward_shared.manifest.findings import Findings
 
-__all__ = ["resolved_agrees"]
+__all__ = ["MOST_PARAMETERS", "resolved_agrees"]
 
-_MOST_PARAMETERS = 2**31
+MOST_PARAMETERS = 2**31
+"""Numbers that one model may have."""
 _RESOLVED = ("resolved",)
 
 
@@ -30,8 +31,8 @@ def resolved_agrees(study: Study, findings: Findings) -> None:
 def _tensors(resolved: Resolved, findings: Findings) -> None:
     if len({spec.name for spec in resolved.tensors}) != len(resolved.tensors):
         findings.add(_RESOLVED, "tensors", "has a name twice; publish again")
-    if resolved.parameters > _MOST_PARAMETERS:
-        findings.add(_RESOLVED, "tensors", f"has more than {_MOST_PARAMETERS} numbers; publish again")
+    if resolved.parameters > MOST_PARAMETERS:
+        findings.add(_RESOLVED, "tensors", f"has more than {MOST_PARAMETERS} numbers; publish again")
 
 
 def _contradictions(study: Study, site: ResolvedSite) -> list[tuple[str, str]]:

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Mapping
 
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, NumberColumn
 from fedward_shared.contracts.study import Study
-from fedward_shared.errors import StudyFileError
 from fedward_shared.manifest.agreement import resolved_agrees
 from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.strategies import STRATEGIES
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = ["check", "check_version", "column_name", "strategy_options", "warnings"]
+__all__ = ["MOST_INPUTS", "check", "check_version", "column_name", "strategy_options", "warnings"]
 
+MOST_INPUTS = 2**28
+"""Numbers that one record may have."""
 _LONGEST_NAME = 200
+_LARGEST_INPUT = 1e6
 _MOST_STEPS = 10_000_000
-_MOST_INPUTS = 2**28
 _OVERSHOOT = 2.0
 _TAXED = 10.0
 
@@ -64,23 +65,12 @@ def check(study: Study, findings: Findings) -> None:
     resolved_agrees(study, findings)
 
 
-def check_version(study: Study) -> None:
-    """Refuses a study that this program cannot run.
-
-    Raises:
-        StudyFileError: it declares another code version or protocol.
-    """
-    problems = []
+def check_version(study: Study, findings: Findings) -> None:
+    """Notes a code version or protocol that is not this program's: it could neither cost nor run the study."""
     if study.code_version != VERSION:
-        problems.append(f'[study] code_version: is "{study.code_version}"; this program is "{VERSION}"')
+        findings.add(("study",), "code_version", f'is "{study.code_version}"; must be "{VERSION}" here, or left out')
     if study.protocol != PROTOCOL:
-        problems.append(f"[study] protocol: is {study.protocol}; this program speaks {PROTOCOL}")
-    if problems:
-        raise StudyFileError(
-            "the study is for another version of Fedward",
-            problems=tuple(problems),
-            hint="Leave both keys out and publish again, or install that version on every machine.",
-        )
+        findings.add(("study",), "protocol", f"is {study.protocol}; must be {PROTOCOL} here, or left out")
 
 
 def _rounds(study: Study, findings: Findings) -> None:
@@ -128,8 +118,8 @@ def _contract(data: DataContract, findings: Findings) -> None:
             findings.add(("data", "columns"), None, 'is only for kind = "table"; leave it out')
         if not data.shape:
             findings.add(("data",), None, 'shape is missing; kind = "tensor" needs it, such as [1, 28, 28]')
-    if math.prod(data.input_shape) > _MOST_INPUTS:
-        findings.add(("data",), None, f"makes more than {_MOST_INPUTS} inputs a record")
+    if math.prod(data.input_shape) > MOST_INPUTS:
+        findings.add(("data",), None, f"makes {math.prod(data.input_shape)} inputs a record; the most is {MOST_INPUTS}")
     if data.patient is None and data.records_per_patient > 1:
         findings.add(("data",), "records_per_patient", "is above 1, but no patient column is declared; add patient")
     _roles(data, findings)
@@ -162,8 +152,12 @@ def _number(column: NumberColumn, findings: Findings) -> None:
         findings.add(path, "range", f"is [{column.minimum:g}, {column.maximum:g}]; the first must be the smaller one")
         return
     widest = max(abs(column.minimum - column.centre), abs(column.maximum - column.centre)) / column.scale
-    if not widest < _largest_float():
-        findings.add(path, "scale", f"is {column.scale:g}; makes inputs too large to compute with")
+    if not widest <= _LARGEST_INPUT:
+        findings.add(
+            path,
+            "scale",
+            f"is {column.scale:g}; makes inputs as large as {widest:g}; must keep them below {_LARGEST_INPUT:g}",
+        )
     for spelling in column.missing:
         if column.minimum <= _as_number(spelling) <= column.maximum:
             findings.add(

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -31,6 +32,10 @@ def shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping):
         return "a table"
+    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return "a list of tables"
+    if isinstance(value, date | time):
+        return value.isoformat()
     if isinstance(value, int) and value.bit_length() > 10 * _LONGEST:
         return "a number with hundreds of digits"
     text = ascii(value) if not _printable(value) else repr(value)

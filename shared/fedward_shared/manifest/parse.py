@@ -109,15 +109,18 @@ def _parse(manifest: bytes) -> tuple[dict[str, Any], Lines]:
     try:
         return tomllib.loads(text), lines
     except (ValueError, RecursionError, OverflowError) as error:
-        raise _syntax(error) from error
+        raise _syntax(error, text) from error
 
 
-def _syntax(error: Exception) -> StudyFileError:
+def _syntax(error: Exception, text: str) -> StudyFileError:
     message = str(error)
     place = _PLACE.search(message)
     what = message[: place.start()] if place else message
     what = what if what.isprintable() else ascii(what)
     where = f"line {place[1]}, column {place[2]}" if place and place[1] else "the end of the file"
+    if place and place[1]:
+        row = text.split("\n")[int(place[1]) - 1 :][:1]
+        what = f"{what} in: {shown(row)[1:-1]}"
     return StudyFileError(
         "the study file is not valid TOML",
         problems=(f"{where if place else 'a value'}: {what[:200]}",),
@@ -162,13 +165,13 @@ class _Reader:
             resolved=resolved,
         )
 
-    def _table(self, path: tuple[str, ...], *, optional: bool = False) -> Values | None:
+    def _table(self, path: tuple[str, ...], holds: str = "", *, optional: bool = False) -> Values | None:
         """The raw values at `path`; notes a table that is missing, or that is no table."""
         at: Any = self.values
         for depth, part in enumerate(path):
             if part not in at:
                 if not optional and (depth == len(path) - 1 or depth == 0):
-                    self.findings.add(path, None, "the table is missing")
+                    self.findings.add(path, None, f"the table is missing; it holds {holds}")
                 return None
             at = at[part]
             if not isinstance(at, Mapping):
@@ -179,7 +182,8 @@ class _Reader:
 
     def _read(self, kind: type[Read], path: tuple[str, ...], *inner: str, optional: bool = False) -> Read | None:
         """The table at `path` without its inner tables, as its class."""
-        values = self._table(path, optional=optional)
+        needed = [name for name, field in kind.model_fields.items() if field.is_required()]
+        values = self._table(path, ", ".join(needed), optional=optional)
         if values is None:
             return kind() if optional and path[0] in self.values and path[-1] == "options" else None
         own = {key: value for key, value in values.items() if key not in inner}
@@ -240,14 +244,18 @@ class _Reader:
         if not checks.column_name(name):
             self.findings.add(path, None, "a column's name has 1 to 200 characters, none of them invisible")
             return None
-        if values.get("type") == "category":
+        if values.get("type") not in {"number", "category"}:
+            what = f"is {shown(values['type'])}" if "type" in values else "is missing"
+            self.findings.add(path, "type", f'{what}; must be "number" or "category"')
+            return None
+        if values["type"] == "category":
             category = self.findings.read(schema.CategoryTable, path, values)
             return _category(name, category) if category else None
         number = self.findings.read(schema.NumberTable, path, values)
         return _number(name, number) if number else None
 
     def _sites(self) -> dict[str, SiteTerms] | None:
-        values = self._table(("sites",))
+        values = self._table(("sites",), "a table [sites.NAME] for each hospital")
         if values is None:
             return None
         if not 1 <= len(values) <= _MOST_SITES:
@@ -267,7 +275,7 @@ class _Reader:
 
     def _resolved(self) -> Resolved | None:
         table = self._read(schema.ResolvedTable, ("resolved",), "sites")
-        names = self._table(("resolved", "sites")) if "resolved" in self.values else None
+        names = self._table(("resolved", "sites"), "what `study publish` writes") if "resolved" in self.values else None
         if table is None or names is None:
             return None
         sites = {name: self._read(schema.ResolvedSiteTable, ("resolved", "sites", name)) for name in names}

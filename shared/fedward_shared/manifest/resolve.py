@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from fedward_shared.contracts.study import Resolved, ResolvedSite, SiteTerms, Study, TensorSpec
 from fedward_shared.errors import StudyFileError, UsageError
+from fedward_shared.manifest.agreement import MOST_PARAMETERS
 from fedward_shared.manifest.bounds import expected_update_norm, max_update_norm
-from fedward_shared.manifest.checks import check_version
+from fedward_shared.manifest.checks import MOST_INPUTS, check_version
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.lines import TooDeepError, scan
 from fedward_shared.manifest.parse import load, load_and
@@ -33,12 +34,19 @@ def resolve(study: Study) -> Resolved:
     """Works out everything that the study leaves to publishing; the same study gives the same result.
 
     Raises:
-        StudyFileError: `[limits] max_update_norm` is smaller than honest updates are.
+        StudyFileError: `[limits] max_update_norm` is smaller than honest updates are, or the model is too large.
+        UsageError: the model does not exist or fit, or no noise meets the target ε.
     """
     from fedward_shared.models.registry import tensor_specs
 
     tensors = tuple(tensor_specs(study.model, study.data))
     parameters = sum(spec.size for spec in tensors)
+    if parameters > MOST_PARAMETERS:
+        raise StudyFileError(
+            "the model is too large",
+            problems=(f"[model.options]: makes {parameters} parameters; the most is {MOST_PARAMETERS}",),
+            hint="Choose smaller widths, or fewer layers.",
+        )
     sites = {name: _site(study, site, parameters) for name, site in study.sites.items()}
     return Resolved(tensors=tensors, sites=MappingProxyType(sites))
 
@@ -49,9 +57,13 @@ def load_draft(manifest: bytes) -> Study:
     Raises:
         StudyFileError: with every mistake in `problems`.
     """
-    study = load_and(_without_resolved(manifest), _look_at_model)
-    check_version(study)
-    return study
+    return load_and(_without_resolved(manifest), _look_closer)
+
+
+def _look_closer(study: Study, findings: Findings) -> None:
+    check_version(study, findings)
+    if 0 < math.prod(study.data.input_shape) <= MOST_INPUTS:
+        _look_at_model(study, findings)
 
 
 def _look_at_model(study: Study, findings: Findings) -> None:

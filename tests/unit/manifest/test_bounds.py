@@ -1,0 +1,97 @@
+"""Honest updates stay within the bound that a study works out, and near what it expects."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fedward_shared.contracts.study import SiteTerms, Study, TrainingTerms
+from fedward_shared.manifest.bounds import expected_update_norm, largest_batch, max_update_norm
+from fedward_shared.manifest.parse import load
+from tests.samples import TWO_SITES
+
+STUDY = load(TWO_SITES.encode())
+SITE = SiteTerms("north", size=200, sampling_rate=0.25, normaliser=50.0)
+SIGMA, PARAMETERS = 1.5, 40
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        TrainingTerms(local_steps=1, learning_rate=0.5),
+        TrainingTerms(local_steps=10, learning_rate=0.5),
+        TrainingTerms(local_steps=10, learning_rate=0.5, momentum=0.9),
+        TrainingTerms(local_steps=10, learning_rate=0.5, momentum=0.9, proximal_mu=1.0),
+        TrainingTerms(local_steps=10, learning_rate=0.5, momentum=0.5, weight_decay=0.5, proximal_mu=2.0),
+        TrainingTerms(local_steps=10, learning_rate=0.1, weight_decay=1.0),
+    ],
+    ids=str,
+)
+def test_honest_updates_stay_within_the_bound(training: TrainingTerms) -> None:
+    study = replace(STUDY, training=training)
+    bound = max_update_norm(study, SITE, SIGMA, PARAMETERS)
+    random = np.random.default_rng(1)
+
+    norms = [float(np.linalg.norm(_update(study, random))) for _ in range(300)]
+
+    assert max(norms) < bound
+
+
+def test_the_expected_norm_is_that_of_aligned_gradients() -> None:
+    study = replace(STUDY, training=TrainingTerms(local_steps=4, learning_rate=0.5))
+    random = np.random.default_rng(2)
+
+    norms = [float(np.linalg.norm(_update(study, random, aligned=True))) for _ in range(2000)]
+
+    assert math.sqrt(np.mean(np.square(norms))) == pytest.approx(
+        expected_update_norm(study, SITE, SIGMA, PARAMETERS), rel=0.03
+    )
+
+
+def test_the_bound_is_not_so_wide_that_it_stops_nothing() -> None:
+    study = replace(STUDY, training=TrainingTerms(local_steps=4, learning_rate=0.5))
+
+    bound = max_update_norm(study, SITE, SIGMA, PARAMETERS)
+
+    assert bound < 6 * expected_update_norm(study, SITE, SIGMA, PARAMETERS)
+
+
+@pytest.mark.parametrize(("size", "rate"), [(1, 1.0), (10, 0.01), (100, 0.1), (1000, 0.5), (50, 1.0), (100_000, 0.001)])
+def test_a_batch_twice_as_large_as_declared_still_fits(size: int, rate: float) -> None:
+    random = np.random.default_rng(3)
+
+    largest = random.binomial(2 * size, rate, size=20_000).max()
+
+    assert largest <= largest_batch(SiteTerms("north", size, rate, 1.0))
+
+
+def test_a_declared_bound_is_taken_as_it_is() -> None:
+    study = replace(STUDY, limits=replace(STUDY.limits, max_update_norm=12.5))
+
+    assert max_update_norm(study, SITE, SIGMA, PARAMETERS) == 12.5
+
+
+def test_without_privacy_the_bound_is_the_distance_between_two_admitted_models() -> None:
+    privacy = replace(STUDY.privacy, target_epsilon=None, unsafe_no_privacy=True)
+
+    assert max_update_norm(replace(STUDY, privacy=privacy), SITE, 0.0, 25) == 2 * 100.0 * 5
+
+
+def _update(study: Study, random: np.random.Generator, *, aligned: bool = False) -> NDArray[np.float64]:
+    """One round's update by the definition: sampling, clipped gradients, noise, momentum, then decay and prox."""
+    terms, clip = study.training, study.privacy.clip_norm
+    start = np.full(PARAMETERS, study.limits.max_weight) if terms.weight_decay else np.zeros(PARAMETERS)
+    weights, velocity = start.copy(), np.zeros(PARAMETERS)
+    direction = np.zeros(PARAMETERS)
+    direction[0] = clip
+    for _ in range(terms.local_steps):
+        batch = SITE.size * SITE.sampling_rate if aligned else random.binomial(2 * SITE.size, SITE.sampling_rate)
+        noisy = batch * direction + random.normal(0.0, SIGMA * clip, PARAMETERS)
+        velocity = terms.momentum * velocity + noisy / SITE.normaliser
+        pull = terms.weight_decay * weights + terms.proximal_mu * (weights - start)
+        weights = weights - terms.learning_rate * (velocity + pull)
+    return weights - start
