@@ -116,10 +116,11 @@ def bare(folder: Path) -> None:
         for site in data:
             model.load_state_dict(weights)
             optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
-            for rows in torch.randperm(ROWS).split(BATCH):
+            for rows in torch.split(torch.randperm(ROWS), BATCH):
                 optimizer.zero_grad()
                 logits = model(site["x"][rows])[:, 0]
-                functional.binary_cross_entropy_with_logits(logits, site["y"][rows].float()).backward()
+                loss = functional.binary_cross_entropy_with_logits(logits, site["y"][rows].float())
+                torch.autograd.backward(loss)
                 optimizer.step()
             for name, value in model.state_dict().items():
                 total[name] += value / SITES

@@ -37,7 +37,7 @@ def _tables(folders: Mapping[str, Path], contract: DataContract, destination: Pa
     tables = {site: pl.read_parquet(folder / "table.parquet") for site, folder in folders.items()}
     if contract.patient:
         tables = {
-            site: table.with_columns(pl.format("{}:{}", pl.lit(site), pl.col("patient")).alias("patient"))
+            site: table.with_columns(pl.format("{}:{}", pl.lit(site), pl.col(contract.patient)).alias(contract.patient))
             for site, table in tables.items()
         }
     pl.concat(tables.values(), how="vertical_relaxed").write_parquet(destination / "table.parquet")

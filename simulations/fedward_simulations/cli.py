@@ -1,0 +1,121 @@
+"""`fedward-sim`: studies on one machine, without a network, keys to keep, or anybody's privacy budget."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedward_shared.console import next_step, run_command, say
+from fedward_shared.version import VERSION
+
+__all__ = ["app", "main"]
+
+_LARGEST_STUDY = 1 << 20
+_STUDY = "study.toml"
+
+app = typer.Typer(
+    name="fedward-sim",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Try a study on one machine, before any hospital is asked. "
+    "UNSAFE with real patients' data: its randomness is seeded. Start with: fedward-sim scenario heart",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"fedward-sim {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def scenario(
+    name: Annotated[str, typer.Argument(help="heart: four real hospitals, 920 patients.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("heart"),
+) -> None:
+    """Write a study and every site's data, ready to run. Begin here."""
+    from fedward_client.importer.table import import_table
+    from fedward_shared.errors import UsageError
+    from fedward_simulations.importing import import_into
+    from fedward_simulations.scenarios.heart import study_text, write_hospitals
+
+    if name != "heart":
+        raise UsageError(f"there is no scenario {name!r}", hint="There is: heart")
+    out.mkdir(parents=True, exist_ok=True)
+    study = out / _STUDY
+    study.write_text(study_text(), encoding="utf-8")
+    for site, file in write_hospitals(out / "csv").items():
+        report = import_into(out / "data", site, partial(import_table, file, study.read_bytes(), site))
+        say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
+    next_step(f"fedward-sim run {study} --data {out / 'data'}")
+
+
+@app.command(name="import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A CSV file whose first line names the columns.")],
+    *,
+    contract: Annotated[Path, typer.Option("--contract", help="The study file that says what fits.")],
+    site: Annotated[str, typer.Option("--site", help="The site of the study that these rows play.")],
+    data: Annotated[Path, typer.Option("--data", help="The folder that holds one import a site.")] = Path("data"),
+) -> None:
+    """Check a CSV file against the study's data contract and keep what fits as one simulated site."""
+    from fedward_client.importer.table import import_table
+    from fedward_shared.files import read_limited
+    from fedward_simulations.importing import import_into
+
+    manifest = read_limited(contract, _LARGEST_STUDY)
+    report = import_into(data, site, partial(import_table, file, manifest, site))
+    say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
+    next_step(f"fedward-sim run {contract} --data {data}", "once every site of the study has data")
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="The study file; it need not be published.")],
+    *,
+    data: Annotated[Path, typer.Option("--data", help="A folder with one imported set a site: DATA/SITE/import.json")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for result.json, report.html and the model.")] = Path(
+        "simulation"
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="UNSAFE: all randomness follows from it.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Run with this many seeds, from --seed on.")] = 1,
+    methods: Annotated[
+        str,
+        typer.Option("--methods", help="Compare: local,centralised,federated,federated_dp. Default: the study alone."),
+    ] = "",
+) -> None:
+    """Run a study over imported data with the real code of coordinator and sites, in this one process.
+
+    UNSAFE: the noise follows from the seed, so results protect nobody. No site's ledger is touched.
+    """
+    from fedward_shared.files import read_limited
+    from fedward_simulations.simulate import Request, simulate
+
+    manifest = read_limited(study, _LARGEST_STUDY)
+    ways = tuple(name.strip() for name in methods.split(",") if name.strip())
+    simulate(Request(manifest, data, out, ways, tuple(range(seed, seed + seeds))))
+    next_step(
+        f"fedward-coordinator study publish {study}", "when the figures convince you; then hospitals can approve it"
+    )
+
+
+def main() -> None:
+    """The console script."""
+    run_command(lambda: app(standalone_mode=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Trains one study in several ways, over several seeds, with the inline engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedward_client.vault.dataset import open_data_set
+from fedward_server.rounds.progress import Notify, silent
+from fedward_shared.errors import UsageError
+from fedward_shared.manifest.parse import load
+from fedward_shared.manifest.resolve import published
+from fedward_simulations.baselines import POOLED, alone, centralised, without_privacy
+from fedward_simulations.inline import InlineRun, run_inline
+from fedward_simulations.metrics import Run
+from fedward_simulations.pooling import pool
+from fedward_simulations.report.figures import Method
+from fedward_simulations.scores import divided, read_scores
+
+__all__ = ["WAYS", "Comparison", "compare"]
+
+WAYS = ("local", "centralised", "federated", "federated_dp")
+"""What `--methods` takes. `federated_dp` is the study as it stands."""
+_PROVENANCE = "inline simulation, seeded (unsafe): the same training code, no process boundary"
+_KEYS = {"federated_dp": "federated_dp_simulated"}
+
+Folders = Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came out. `spent` is ε in the in-memory ledgers of the study as it stands, where that was run."""
+
+    methods: tuple[Method, ...]
+    train_prevalence: Mapping[str, float]
+    spent: Mapping[str, float]
+    runs: tuple[InlineRun, ...]
+
+
+def compare(
+    manifest: bytes,
+    folders: Folders,
+    *,
+    ways: Sequence[str],
+    seeds: Sequence[int],
+    workplace: Path,
+    notify: Notify = silent,
+    announce: Callable[[str, int], None] | None = None,
+) -> Comparison:
+    """Runs every way for every seed.
+
+    Args:
+        manifest: study.toml, published or not; two classes, with test rows at every site.
+        folders: each site's import.
+        ways: of `WAYS`.
+        seeds: UNSAFE: all randomness follows from them.
+        workplace: an empty folder for reports and the pooled import.
+        notify: told of progress within a run.
+        announce: told before each run: way and seed.
+
+    Raises:
+        UsageError: a way is unknown, or the study does not fit.
+    """
+    if unknown := [way for way in ways if way not in WAYS]:
+        raise UsageError(f"there is no method {unknown[0]!r}", hint=f"Choose of {', '.join(WAYS)}.")
+    bench = _Bench(published(manifest), folders, workplace, notify)
+    trained: dict[str, list[Run]] = {way: [] for way in ways}
+    for seed in seeds:
+        for way in ways:
+            if announce:
+                announce(way, seed)
+            trained[way].append(bench.run(way, seed))
+    methods = tuple(Method(_KEYS.get(way, way), _PROVENANCE, tuple(runs)) for way, runs in trained.items())
+    return Comparison(methods, bench.prevalence(), bench.spent(), tuple(bench.inline))
+
+
+class _Bench:
+    """One study, its variants, and what was learnt on the way."""
+
+    def __init__(self, manifest: bytes, folders: Folders, workplace: Path, notify: Notify) -> None:
+        self._manifest = manifest
+        self._study = load(manifest)
+        self._folders = {site: folders[site] for site in self._study.site_names if site in folders}
+        self._workplace = workplace
+        self._notify = notify
+        self._pooled: dict[str, int] = {}
+        self._federated: list[InlineRun] = []
+        self.inline: list[InlineRun] = []
+
+    def run(self, way: str, seed: int) -> Run:
+        """One way, one seed: every site's test scores."""
+        ways = {
+            "local": self._local,
+            "centralised": self._centralised,
+            "federated": lambda number: self._federation(without_privacy(self._manifest), "federated", number),
+            "federated_dp": self._as_it_stands,
+        }
+        return ways[way](seed)
+
+    def prevalence(self) -> dict[str, float]:
+        """The share of class 1 among every site's training rows."""
+        data = {site: open_data_set(folder, self._study.data) for site, folder in self._folders.items()}
+        return {site: float((rows.train.labels == 1).mean()) for site, rows in data.items()}
+
+    def spent(self) -> dict[str, float]:
+        """ε of every site, where the study as it stands was run."""
+        return {site: told.epsilon for run in self._federated[:1] for site, told in run.sites.items()}
+
+    def _as_it_stands(self, seed: int) -> Run:
+        run = self._federation(self._manifest, "federated_dp", seed)
+        self._federated.append(self.inline[-1])
+        return run
+
+    def _federation(self, manifest: bytes, way: str, seed: int) -> Run:
+        run = self._train(manifest, self._folders, way, seed)
+        return {site: read_scores(told.report) for site, told in run.sites.items()}
+
+    def _local(self, seed: int) -> Run:
+        scores = {}
+        for site, folder in self._folders.items():
+            run = self._train(alone(self._manifest, site), {site: folder}, "local", seed)
+            scores[site] = read_scores(run.sites[site].report)
+        return scores
+
+    def _centralised(self, seed: int) -> Run:
+        folder = self._workplace / "pooled"
+        if not self._pooled:
+            self._pooled = pool(self._folders, self._study.data, folder)
+        run = self._train(centralised(self._manifest), {POOLED: folder}, "centralised", seed)
+        return divided(run.sites[POOLED].report, self._pooled)
+
+    def _train(self, manifest: bytes, folders: Folders, way: str, seed: int) -> InlineRun:
+        reports = self._workplace / "reports" / way / f"seed-{seed}"
+        self.inline.append(run_inline(manifest, folders, seed=seed, reports=reports, notify=self._notify))
+        return self.inline[-1]

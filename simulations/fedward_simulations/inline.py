@@ -1,0 +1,255 @@
+"""The inline engine: coordinator and hospitals in one process, and the code of each as it is in production.
+
+The ServerApp, the strategy, the round loop, the desk, admission, ledger, journal, signatures, the ClientApp, the
+training step and the accounting are the real ones. What differs: parcels are handed over instead of sent, stores live
+in memory, keys last as long as the run, approval is given by nobody, and **randomness is seeded, which protects
+nobody**. No site's own folder is opened for writing, so no site's ledger is ever touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from fedward_client.vault.books import Books
+from fedward_client.vault.core import Identity, Vault
+from fedward_client.vault.inbox import Imported
+from fedward_client.vault.policy import unsafe_simulation_policy
+from fedward_client.vault.spending import pld
+from fedward_client.vault.store import Store
+from fedward_client.vault.studies import StudyState
+from fedward_client.vault.trainer import InlineTrainer, Order
+from fedward_server.app import run_study
+from fedward_server.link.courier import Outcome
+from fedward_server.rounds.book import MemoryBook
+from fedward_server.rounds.loop import Conclusion
+from fedward_server.rounds.progress import Notify, silent
+from fedward_shared.contracts.study import Study
+from fedward_shared.crypto.keys import new_signing_key, public_bytes
+from fedward_shared.crypto.round_key import certify
+from fedward_shared.crypto.signing import Purpose, sign
+from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
+from fedward_shared.files import read_limited
+from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.wire.codec import StudyOffer
+from fedward_shared.wire.parcel import Parcel
+from fedward_simulations.randomness import SeededSource
+
+__all__ = ["InlineCourier", "InlineRun", "SiteRun", "run_inline"]
+
+_DATA_SET = "simulation"
+_LARGEST_RECORD = 1 << 20
+_KEY_SECONDS = 30 * 24 * 3600
+_HASH_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRun:
+    """What the run left at one site: ε in its in-memory ledger, the instructions charged, its report's folder."""
+
+    epsilon: float
+    charged: int
+    report: Path
+
+
+@dataclass(frozen=True, slots=True)
+class InlineRun:
+    """A study that ended. `seconds` is the wall time of the rounds."""
+
+    study: Study
+    conclusion: Conclusion
+    sites: Mapping[str, SiteRun]
+    seconds: float
+
+
+def run_inline(
+    manifest: bytes, folders: Mapping[str, Path], *, seed: int, reports: Path, notify: Notify = silent
+) -> InlineRun:
+    """Runs a published study over one imported set a site. UNSAFE: all randomness follows from `seed`.
+
+    Args:
+        manifest: the published study.toml.
+        folders: each site's import (a folder with import.json), by site name.
+        seed: the same seed gives the same result, to the bit.
+        reports: a folder for the sites' own reports.
+        notify: told of progress.
+
+    Raises:
+        UsageError: a site of the study has no import.
+        FedwardError: training failed at a site; its own error, which a real coordinator would not see.
+    """
+    study = load(manifest)
+    if missing := [site for site in study.site_names if site not in folders]:
+        raise UsageError(
+            f"there are no imported data for {', '.join(missing)}",
+            hint="Each site of the study needs a folder of its own name, made by: fedward-sim import",
+        )
+    keys = _Consortium(manifest)
+    with ExitStack() as held:
+        sites = {
+            name: held.enter_context(_Site(name, study, keys, folders[name], seed=seed, reports=reports / name))
+            for name in study.site_names
+        }
+        courier = InlineCourier({name: site.vault for name, site in sites.items()}, _failures(sites))
+        for site in sites.values():
+            site.approve(keys)
+        begun = time.perf_counter()
+        conclusion = run_study(
+            keys.offer,
+            courier=courier,
+            key=keys.round_key,
+            book=MemoryBook({name: site.public_key for name, site in sites.items()}),
+            notify=notify,
+        )
+        seconds = time.perf_counter() - begun
+        _check_delivered(conclusion)
+        return InlineRun(study, conclusion, {name: site.told() for name, site in sites.items()}, seconds)
+
+
+class InlineCourier:
+    """A Courier that hands parcels to vaults in this process and waits for each answer.
+
+    Args:
+        vaults: by site name.
+        failed: gives the error behind a vault's silence; raised at once, because nobody will be faster on a second try.
+    """
+
+    def __init__(self, vaults: Mapping[str, Vault], failed: Callable[[str], Exception | None]) -> None:
+        self._vaults = dict(vaults)
+        self._failed = failed
+        self._tickets = itertools.count(1)
+
+    def attached(self) -> frozenset[str]:
+        """Every site."""
+        return frozenset(self._vaults)
+
+    def post(self, site: str, parcel: Parcel, *, reply_limit: int, deliver: Callable[[Outcome], None]) -> int:
+        """Delivers the vault's answer before it returns.
+
+        Raises:
+            FedwardError: the vault stayed silent, or its answer is larger than `reply_limit`.
+        """
+        answer = self._vaults[site].handle(parcel, _never)
+        if answer is None:
+            raise self._failed(site) or FedwardError(f"{site} gave no answer")
+        if isinstance(answer, Parcel) and answer.payload_bytes > reply_limit:
+            raise FedwardError(f"{site} answered with more bytes than the study declares")
+        deliver(answer)
+        return next(self._tickets)
+
+    def cancel(self, ticket: int) -> None:
+        """Nothing waits here."""
+
+
+class _Consortium:
+    """Keys that last as long as the run, and the signed study."""
+
+    def __init__(self, manifest: bytes) -> None:
+        study_key = new_signing_key()
+        self.round_key = new_signing_key()
+        self.study_public = public_bytes(study_key)
+        self.hash = study_hash(manifest)
+        now = int(time.time())
+        body, signature = certify(study_key, public_bytes(self.round_key), now - 60, now + _KEY_SECONDS)
+        self.offer = StudyOffer(manifest, sign(study_key, Purpose.STUDY, manifest), body, signature)
+
+
+class _OneImport:
+    """The data sets of a simulated site: one."""
+
+    def __init__(self, folder: Path) -> None:
+        content = read_limited(folder / "import.json", _LARGEST_RECORD)
+        try:
+            record: dict[str, Any] = json.loads(content)
+            contract = bytes.fromhex(record["contract_digest"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{folder / 'import.json'} is not what the importer writes") from error
+        version = hashlib.sha256(content).hexdigest()
+        self._import = Imported(_DATA_SET, version, contract, folder)
+
+    def names(self) -> tuple[str, ...]:
+        return (_DATA_SET,)
+
+    def newest(self, data_set: str) -> Imported | None:
+        return self._import if data_set == _DATA_SET else None
+
+
+class _TellingTrainer:
+    """Keeps the error that a vault is silent about: the data are the caller's own."""
+
+    def __init__(self, trainer: InlineTrainer) -> None:
+        self._trainer = trainer
+        self.failure: Exception | None = None
+
+    def run(self, order: Order, cancelled: Callable[[], bool]) -> list[memoryview]:
+        try:
+            return self._trainer.run(order, cancelled)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def close(self) -> None:
+        self._trainer.close()
+
+
+class _Site:
+    """A hospital: a whole vault over stores in memory."""
+
+    def __init__(self, name: str, study: Study, keys: _Consortium, folder: Path, *, seed: int, reports: Path) -> None:
+        key = new_signing_key()
+        self.public_key = public_bytes(key)
+        self.trainer = _TellingTrainer(InlineTrainer(SeededSource(seed, name)))
+        self._study = study
+        self._report = reports / keys.hash.hex()[:_HASH_DIGITS]
+        self._books = Books(Store.in_memory(), site=name, study_key=keys.study_public, key=key, now=int(time.time()))
+        self.vault = Vault(
+            Identity(name, key, keys.study_public),
+            books=self._books,
+            policy=unsafe_simulation_policy(study.privacy.delta),
+            trainer=self.trainer,
+            data_sets=_OneImport(folder),
+            reports=reports,
+        )
+
+    def __enter__(self) -> Self:
+        self.vault.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.vault.__exit__(None, None, None)
+        self._books.close()
+
+    def approve(self, keys: _Consortium) -> None:
+        """Stands in for the person who reads the offer and approves it."""
+        now = int(time.time())
+        with self._books.store.transaction() as transaction:
+            self._books.studies.propose(transaction, keys.offer, now)
+            self._books.studies.decide(
+                transaction, keys.hash, state=StudyState.APPROVED, by="simulation", at=now, data_set=_DATA_SET
+            )
+
+    def told(self) -> SiteRun:
+        """What its own books say."""
+        events = self._books.ledger.events(_DATA_SET)
+        return SiteRun(pld(events, self._study.privacy.delta), len(self._books.ledger.reservations()), self._report)
+
+
+def _failures(sites: Mapping[str, _Site]) -> Callable[[str], Exception | None]:
+    return lambda name: sites[name].trainer.failure
+
+
+def _check_delivered(conclusion: Conclusion) -> None:
+    for site, reason in conclusion.delivered.items():
+        if reason:
+            raise StudyFailedError(f"{site} did not take the final model: {reason}")
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,193 @@
+"""What `fedward-sim run` does: runs, shows progress, and writes result.json, the model and a report."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedward_server.rounds.progress import Notice, Phase
+from fedward_shared.console import say
+from fedward_shared.errors import UsageError
+from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.manifest.resolve import published
+from fedward_simulations.importing import site_folders
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from fedward_shared.contracts.study import Study
+    from fedward_simulations.comparison import Comparison
+    from fedward_simulations.inline import InlineRun
+    from fedward_simulations.report.figures import Figures
+
+__all__ = ["Request", "RoundBar", "simulate"]
+
+_TWO_CLASSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. No `ways`: the study as it stands."""
+
+    manifest: bytes
+    data: Path
+    out: Path
+    ways: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+class RoundBar:
+    """Shows the rounds of the run in progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def begin(self, title: str) -> None:
+        """Another run starts."""
+        self.end()
+        self._task = self._progress.add_task(title, total=None)
+
+    def notify(self, notice: Notice) -> None:
+        """A round was completed."""
+        if self._task is not None and notice.phase is Phase.ROUND_DONE:
+            self._progress.update(self._task, total=notice.rounds, completed=notice.round)
+
+    def end(self) -> None:
+        """No run is in progress."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+
+def simulate(request: Request) -> None:
+    """Runs and writes everything.
+
+    Raises:
+        UsageError: the study or the data do not fit.
+        FedwardError: training failed.
+    """
+    manifest = published(request.manifest)
+    study = load(manifest)
+    folders = site_folders(request.data, study.site_names)
+    request.out.mkdir(parents=True, exist_ok=True)
+    say("UNSAFE: a simulation with seeded randomness. It protects nobody, and no ledger knows of it.")
+    begun = time.perf_counter()
+    head = {
+        "simulation": True,
+        "unsafe_seeded": True,
+        "study": study_hash(manifest).hex(),
+        "name": study.name,
+        "seeds": list(request.seeds),
+        "rounds": study.strategy.rounds,
+    }
+    work = _compared if request.ways else _alone
+    body = work(manifest, study, folders, request)
+    result = {**head, "seconds": round(time.perf_counter() - begun, 2), **body}
+    (request.out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    say(f"Written: {request.out / 'result.json'}")
+
+
+def _alone(manifest: bytes, study: Study, folders: Mapping[str, Path], request: Request) -> dict[str, Any]:
+    """The study as it stands, seed after seed; works for any number of classes, and without test rows."""
+    from fedward_simulations.inline import run_inline
+
+    runs = []
+    with _bar() as bar:
+        for seed in request.seeds:
+            bar.begin(f"seed {seed}")
+            reports = request.out / "reports" / f"seed-{seed}"
+            runs.append(run_inline(manifest, folders, seed=seed, reports=reports, notify=bar.notify))
+    _keep_model(runs[-1], request.out)
+    return {
+        "provenance": "inline simulation; figures are those of each site's own report",
+        "round_seconds": [round(run.seconds, 3) for run in runs],
+        "sites": {site: _site(site, runs) for site in study.site_names},
+    }
+
+
+def _site(site: str, runs: list[InlineRun]) -> dict[str, Any]:
+    told = [run.sites[site] for run in runs]
+    tests = [json.loads((one.report / "report.json").read_text(encoding="utf-8"))["test"] for one in told]
+    joined = [sum(site in attempt.took_part for attempt in run.conclusion.attempts) for run in runs]
+    figures = {
+        key: [test[key] for test in tests] for key in ("auc", "accuracy", "brier") if all(key in test for test in tests)
+    }
+    epsilon = told[0].epsilon
+    return {"epsilon": epsilon if epsilon < float("inf") else None, "rounds_joined": joined[0], **figures}
+
+
+def _compared(manifest: bytes, study: Study, folders: Mapping[str, Path], request: Request) -> dict[str, Any]:
+    """Several ways of training, with AUC: for two classes."""
+    from rich.console import Console
+
+    from fedward_simulations.comparison import compare
+    from fedward_simulations.report.figures import auc_json, figures
+    from fedward_simulations.report.table import print_figures
+
+    if len(study.data.label.classes) != _TWO_CLASSES or study.data.split is None:
+        raise UsageError(
+            "--methods compares by AUC on test rows: the study needs two classes and a split column",
+            hint="Leave --methods out, or declare [data] split.",
+        )
+    with _bar() as bar, tempfile.TemporaryDirectory() as workplace:
+        compared = compare(
+            manifest,
+            folders,
+            ways=request.ways,
+            seeds=request.seeds,
+            workplace=Path(workplace),
+            notify=bar.notify,
+            announce=lambda way, seed: bar.begin(f"{way}, seed {seed}"),
+        )
+    made = figures(compared.methods, compared.train_prevalence)
+    print_figures(made, Console())
+    _keep_model(compared.runs[-1], request.out)
+    _page(compared, made, study, request.out)
+    return {
+        "provenance": {method.key: method.provenance for method in made.methods},
+        "pooled": auc_json(made.pooled),
+        "within": {**auc_json(made.within), "hospitals": list(made.within_hospitals)},
+        "hospital_only": round(made.hospital_only, 4),
+        "sites": {
+            site: {**auc_json(made.sites.get(site, {})), "epsilon": compared.spent.get(site)}
+            for site in study.site_names
+        },
+        "accuracy": {key: round(value, 4) for key, value in made.accuracy.items()},
+        "brier": {key: round(value, 4) for key, value in made.brier.items()},
+    }
+
+
+def _page(compared: Comparison, made: Figures, study: Study, out: Path) -> None:
+    from fedward_simulations.report.page import Page
+    from fedward_simulations.report.sections import add_figures
+
+    page = Page(study.title, "A simulation on one machine with seeded randomness (unsafe): it protects nobody.")
+    add_figures(page, made)
+    if compared.spent:
+        page.heading("Privacy, had the noise been secret")
+        page.table(["hospital", "ε"], [[site, f"{epsilon:.3f}"] for site, epsilon in compared.spent.items()])
+    (out / "report.html").write_text(page.render(), encoding="utf-8")
+    say(f"Written: {out / 'report.html'}")
+
+
+def _keep_model(run: InlineRun, out: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file(dict(run.conclusion.model), out / "model.safetensors")
+
+
+@contextmanager
+def _bar() -> Iterator[RoundBar]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield RoundBar(progress)
