@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fedward_client.cli import join
+from fedward_client.cli import join, ledger, status, study
 from fedward_client.cli.data import import_file
+from fedward_client.cli.run import run
 from fedward_shared.console import run_command, say
 from fedward_shared.version import VERSION
 
@@ -22,6 +23,10 @@ app = typer.Typer(
 )
 join.register(app)
 app.command("import")(import_file)
+study.register(app)
+app.command()(run)
+status.register(app)
+ledger.register(app)
 
 
 def _version(wanted: bool) -> None:
