@@ -31,6 +31,13 @@ TITLES: Mapping[str, str] = {
     "federated_dp": "Federated with privacy, real processes",
 }
 """The ways of training, in the order of tables and plots."""
+_SHORT: Mapping[str, str] = {
+    "local": "alone",
+    "centralised": "centralised",
+    "federated": "federated",
+    "federated_dp_simulated": "private, simulated",
+    "federated_dp": "private, real processes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,11 @@ class Method:
     def title(self) -> str:
         """Its name for people."""
         return TITLES[self.key]
+
+    @property
+    def short(self) -> str:
+        """Its name where there is little room."""
+        return _SHORT[self.key]
 
 
 class AucJson(TypedDict):

@@ -17,7 +17,8 @@ def add_figures(page: Page, figures: Figures) -> None:
         "AUC with 95 % intervals (bootstrap over test patients). Pooled figures flatter: hospitals differ in how many "
         f"of their patients are ill, so knowing only the hospital already gives {figures.hospital_only:.3f} (dotted "
         "line), where within hospitals it gives .5. The mean within hospitals is over those with at least five test "
-        f"patients of each class: {', '.join(figures.within_hospitals) or 'none'}. Where a way of training was simulated with several seeds, the figure is the median."
+        f"patients of each class: {', '.join(figures.within_hospitals) or 'none'}. Where a way of training was "
+        "simulated with several seeds, the figure is the median."
     )
     page.svg(auc_plot(figures))
     page.table(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.console import Console
 from rich.table import Table
 
@@ -14,36 +12,43 @@ __all__ = ["print_figures"]
 
 
 def print_figures(figures: Figures, console: Console) -> None:
-    """AUC with interval, pooled and within hospitals, each hospital's own, accuracy and Brier score."""
-    table = Table(title="Test patients: AUC with 95 % interval", title_justify="left")
+    """Two tables that fit 80 columns: all patients, and each hospital's own."""
+    table = Table(title="Test patients: AUC (95 % interval)", title_justify="left")
     table.add_column("")
-    for name in ("pooled", "within", *figures.sites, "accuracy", "Brier"):
+    for name in ("pooled", "within hospitals", "accuracy", "Brier"):
         table.add_column(name, justify="right")
     for method in figures.methods:
         key = method.key
-        own = [_brief(site, key) for site in figures.sites.values()]
         within = _text(figures.within[key]) if figures.within else "–"
         table.add_row(
-            method.title,
+            method.short,
             _text(figures.pooled[key]),
             within,
-            *own,
             f"{figures.accuracy[key]:.3f}",
             f"{figures.brier[key]:.3f}",
         )
-    table.add_row(
-        "Knowing only the hospital", f"{figures.hospital_only:.3f}", ".500", *["–"] * (len(figures.sites) + 2)
-    )
+    table.add_row("knowing only the hospital", f"{figures.hospital_only:.3f}", "0.500", "–", "–")
     console.print(table)
+    console.print(_own(figures))
     console.print(
-        f"Pooled figures flatter: hospitals differ in how many patients are ill. Within: the mean over "
-        f"{', '.join(figures.within_hospitals)}."
+        "Pooled figures flatter: hospitals differ in how many patients are ill. The mean within hospitals is over "
+        f"{', '.join(figures.within_hospitals) or 'none'}: at least five test patients of each class."
     )
+
+
+def _own(figures: Figures) -> Table:
+    table = Table(title="Each hospital's own test patients: AUC", title_justify="left")
+    table.add_column("")
+    for site in figures.sites:
+        table.add_column(site, justify="right")
+    for method in figures.methods:
+        table.add_row(method.short, *(f"{own[method.key].value:.3f}" for own in figures.sites.values()))
+    return table
 
 
 def _text(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
+    return f"{estimate.value:.3f} ({_bound(estimate.low)}–{_bound(estimate.high)})"
 
 
-def _brief(site: Mapping[str, Estimate], key: str) -> str:
-    return f"{site[key].value:.3f}"
+def _bound(value: float) -> str:
+    return f"{value:.2f}"

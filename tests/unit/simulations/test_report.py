@@ -63,8 +63,8 @@ def test_json_has_plain_numbers_with_intervals_beside_them(made: Figures) -> Non
 
 def test_the_table_names_every_method(made: Figures) -> None:
     text = io.StringIO()
-    print_figures(made, Console(file=text, width=200))
-    assert all(method.title in text.getvalue() for method in made.methods)
+    print_figures(made, Console(file=text, width=80))
+    assert all(method.short in text.getvalue() for method in made.methods)
     assert f"{made.hospital_only:.3f}" in text.getvalue()
 
 
