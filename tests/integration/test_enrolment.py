@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.enrolment import joining
 from fedward_client.enrolment.coordinator import Coordinator
 from fedward_client.enrolment.doctor import Finding, State, examine_site
 from fedward_client.enrolment.joining import join
@@ -24,7 +23,7 @@ from fedward_server.registry import InviteKind, Registry
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.invite import Invite, parse_invite
 from fedward_shared.errors import FedwardError, LinkError, RefusedError, UsageError
-from fedward_shared.files import FolderLock
+from fedward_shared.files import FolderLock, write_atomic
 from fedward_shared.wire.enrolment_pb2 import EnrolReply, EnrolRequest
 from tests.federation import Federation, found_federation
 
@@ -161,7 +160,7 @@ def test_the_vaults_private_key_never_crosses(
         crossed.extend((str(settings.get("input", "")), str(done.stdout), str(done.stderr)))
         return done
 
-    monkeypatch.setattr(joining.subprocess, "run", listening)
+    monkeypatch.setattr(subprocess, "run", listening)
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())
     secrets = (home.vault_key(), keys.tls_key_from_pem(home.gateway_key.read_bytes()))
@@ -177,21 +176,21 @@ class KilledError(Exception):
 def dies_at(monkeypatch: pytest.MonkeyPatch, write: int) -> None:
     """The process dies before its write number `write` (site.toml is written last, by another function)."""
     done = 0
-    atomic, save = joining.write_atomic, SiteHome.save
+    save = SiteHome.save
 
     def counted(*words: object, **settings: object) -> None:
         nonlocal done
         if done == write:
             raise KilledError
         done += 1
-        atomic(*words, **settings)  # type: ignore[arg-type]  # passes everything on
+        write_atomic(*words, **settings)  # type: ignore[arg-type]  # passes everything on
 
     def saved(home: SiteHome, identity: object) -> None:
         if done == write:
             raise KilledError
         save(home, identity)  # type: ignore[arg-type]  # passes it on
 
-    monkeypatch.setattr(joining, "write_atomic", counted)
+    monkeypatch.setattr("fedward_client.enrolment.joining.write_atomic", counted)
     monkeypatch.setattr(SiteHome, "save", saved)
 
 
