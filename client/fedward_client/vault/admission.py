@@ -16,7 +16,8 @@ What is asked (`check_place`; from here on it is the coordinator, and refusals t
 10. it declares the code that runs here                                               CODE_VERSION
 11. round and attempt are among those that it declares                                WRONG_ROUND
 12. the round is not over by the coordinator's own signed receipt                     PRUNED
-13. (study, round, attempt) was not reserved by another instruction                   CONFLICT
+13. (study, round, attempt) was not reserved by another instruction, nor in another
+    data set than the approval names by now                                           CONFLICT
     · the same instruction, answered before: its stored reply is served, at no charge, whatever comes below
     · answered, and the reply was pruned or lost: never trained again                 PRUNED
 
@@ -309,6 +310,8 @@ def _check_reservation(digest: bytes, standing: Standing) -> Verdict:
         return Verdict.SERVE
     if reservation.settled is not None:
         raise NotAdmitted(RefusalCode.PRUNED)
+    if reservation.data_set != standing.dossier.data_set:
+        raise NotAdmitted(RefusalCode.CONFLICT)
     return Verdict.RESUME
 
 

@@ -22,6 +22,7 @@ from fedward_client.vault import admission
 from fedward_client.vault.admission import NotAdmitted, NotVerified
 from fedward_client.vault.answers import sealed_reply
 from fedward_client.vault.books import Books
+from fedward_client.vault.chain import Fields
 from fedward_client.vault.inbox import DataSets
 from fedward_client.vault.orders import Orders
 from fedward_client.vault.policy import Policy
@@ -178,7 +179,7 @@ class Vault:
         if not seen_holds or books.ledger.locked() is not None:
             raise NotAdmitted(RefusalCode.LEDGER_LOCKED)
         nothing = hash_of(())
-        fields = {"instruction": parcel.digest.hex(), "payload": nothing.hex(), "bytes": 0}
+        fields: Fields = {"instruction": parcel.digest.hex(), "payload": nothing.hex(), "bytes": 0}
         books.journal.note_once(("approved", head.study.hex()), "reply", now, fields)
         return sealed_reply(identity.key, parcel.digest, books.anchor(), (), nothing)
 
@@ -211,7 +212,7 @@ class Vault:
         digest = parcel.digest
         study, task = (head.study.hex(), int(head.task)) if head else ("", 0)
         where = (study, task, head.round, head.attempt) if head else ()
-        fields = {"instruction": digest.hex(), "study": study, "task": task, "code": int(code)}
+        fields: Fields = {"instruction": digest.hex(), "study": study, "task": task, "code": int(code)}
         self._books.journal.note_once(("refused", int(code), *where), "refused", now, fields)
         return self._refused(digest, code)
 

@@ -29,6 +29,7 @@ from fedward_client.vault import admission
 from fedward_client.vault.admission import NotAdmitted, Standing, Verdict
 from fedward_client.vault.answers import sealed_reply
 from fedward_client.vault.books import Books
+from fedward_client.vault.chain import Fields
 from fedward_client.vault.inbox import DataSets, Imported
 from fedward_client.vault.ledger import Reservation
 from fedward_client.vault.policy import Policy
@@ -123,7 +124,7 @@ class Orders:
         reply = self._books.answers.find(digest)
         if reply is None:
             raise NotAdmitted(RefusalCode.PRUNED)
-        fields = {
+        fields: Fields = {
             "instruction": digest.hex(),
             "payload": reply.seal[_DIGEST_BYTES:].hex(),
             "bytes": reply.payload_bytes,
@@ -136,7 +137,8 @@ class Orders:
         reservation = self._reserve(admitted)  # 2
         parts = self._run(admitted, cancelled)  # 3
         if parts is None or sum(part.nbytes for part in parts) != admitted.standing.dossier.plan.payload_bytes:
-            return self._stay_silent(admitted)
+            self._note_silence(admitted)
+            return None
         return self._settle(reservation, parts, admitted.data)  # 4 to 6
 
     def _reserve(self, admitted: Admitted) -> Reservation:
@@ -201,7 +203,8 @@ class Orders:
         with books.store.transaction() as transaction:
             self._note_instruction(transaction, admitted, now)
         if self._run(admitted, cancelled) is None:
-            return self._stay_silent(admitted)
+            self._note_silence(admitted)
+            return None
         with books.store.transaction() as transaction:
             if not self._still_wanted(head.study):
                 return None
@@ -219,14 +222,14 @@ class Orders:
         approved = dossier is not None and dossier.state is StudyState.APPROVED
         return approved and self._books.ledger.locked() is None
 
-    def _stay_silent(self, admitted: Admitted) -> None:
+    def _note_silence(self, admitted: Admitted) -> None:
         self._books.journal.note("failed", self._now(), {"instruction": admitted.digest.hex()})
 
     def _note_instruction(self, transaction: sqlite3.Connection, admitted: Admitted, now: int) -> None:
         journal, head, data = self._books.journal, admitted.head, admitted.data
         if not journal.mentions_import(data.data_set, data.version):
             journal.append(transaction, "import", now, {"data_set": data.data_set, "version": data.version})
-        fields = {
+        fields: Fields = {
             "instruction": admitted.digest.hex(),
             "study": head.study.hex(),
             "task": int(head.task),
@@ -240,6 +243,6 @@ class Orders:
     ) -> Parcel:
         """The journal's entry, then the reply whose head tells where ledger and journal stand with it."""
         size = sum(part.nbytes for part in parts)
-        fields = {"instruction": digest.hex(), "payload": payload.hex(), "bytes": size}
+        fields: Fields = {"instruction": digest.hex(), "payload": payload.hex(), "bytes": size}
         self._books.journal.append(transaction, "reply", now, fields)
         return sealed_reply(self._key, digest, self._books.heads(), parts, payload)

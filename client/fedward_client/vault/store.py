@@ -7,7 +7,8 @@ Why these settings:
 - `locking_mode=EXCLUSIVE` and one connection: nobody else can write, the log needs no shared memory, and SQLite's
   known weakness of several connections resetting one log does not apply. The folder's lock, taken by the caller
   beforehand (`files.FolderLock`), says the same to a second vault in words that people understand.
-- `trusted_schema=OFF`, `cell_size_check=ON`: a doctored file is data, not code.
+- The schema in the file is compared with ours, text by text: a doctored one could drop the unique index, or add a
+  trigger. (`trusted_schema=OFF` would also forbid the columns that SQLite computes, in versions before 3.41.)
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,6 @@ _SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
 )
 
@@ -57,12 +58,13 @@ class Store:
         """
         path = folder / "ledger.db"
         new = not path.exists()
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
         try:
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
             if new:
                 path.chmod(0o600)
             _prepare(connection, path)
         except sqlite3.DatabaseError as error:
+            connection.close()
             raise LockedError(
                 f"{path} cannot be opened: {error}",
                 hint="If no other process uses it, it is damaged: keep it, and restore the newest backup.",
@@ -120,3 +122,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is not a ledger of this version of Fedward (schema {version}, here {SCHEMA_VERSION})",
             hint="Install the version that wrote it, or a newer one.",
         )
+    if _tables(connection) != _expected_tables():
+        connection.close()
+        raise LockedError(
+            f"the tables in {path} are not those that Fedward makes",
+            hint="Somebody changed the file. Keep it, and restore the newest backup beside it.",
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Every table, index and trigger with the text that made it."""
+    return connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").fetchall()
+
+
+@cache
+def _expected_tables() -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        return _tables(connection)
