@@ -17,6 +17,8 @@ from fedward_client.enrolment.doctor import Finding, State, examine_site
 from fedward_client.enrolment.joining import join
 from fedward_client.enrolment.vault_step import VaultOrder
 from fedward_client.home import SiteHome
+from fedward_client.vault.ledger import Ledger
+from fedward_client.vault.store import Store
 from fedward_server.enrolment import EnrolmentService
 from fedward_server.home import CoordinatorHome, Ports
 from fedward_server.registry import InviteKind, Registry
@@ -371,3 +373,18 @@ def test_an_invite_survives_the_mail(federation: Federation, service: EnrolmentS
 def test_ports_are_remembered_for_invites(federation: Federation, service: EnrolmentService) -> None:
     assert federation.home.ports() == Ports(service.port, service.port)
     assert federation.invite().enrolment_port == service.port
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_doctor_says_whether_the_ledger_is_locked(
+    federation: Federation, service: EnrolmentService, tmp_path: Path, locked: bool
+) -> None:
+    home = SiteHome(tmp_path / "site")
+    join(home, federation.invite())
+    store = Store.open(home.vault_dir)
+    if locked:
+        with store.transaction() as transaction:
+            Ledger(store).lock(transaction, "rolled back", 1)
+    store.close()
+    found = findings(home, federation.clock)["ledger"]
+    assert (found.state, "rolled back" in found.found) == ((State.FAIL, True) if locked else (State.OK, False))

@@ -194,7 +194,10 @@ def _ledger(look: Callable[[], str | None]) -> Finding:
         return Finding(subject, State.FAIL, error.message, error.hint)
     if reason:
         return Finding(
-            subject, State.FAIL, f"locked: {reason}", "It was rolled back or replaced. See: fedward-site ledger --help"
+            subject,
+            State.FAIL,
+            f"locked: {reason}",
+            "Its record of what was spent may be incomplete. Restore the newest backup of vault/, and start again.",
         )
     return Finding(subject, State.OK, "not locked")
 

@@ -152,14 +152,14 @@ class Registry:
         return Heads(row["ledger_sequence"], row["ledger"], row["journal_sequence"], row["journal"])
 
     def remember_heads(self, study: bytes, site: str, heads: Heads) -> None:
-        """Notes heads from a reply that was verified. Heads never go back: a lower number is not taken over."""
+        """Notes heads from a reply that was verified.
+
+        They may be lower than before: the vault sees the former ones in every instruction and locks itself where they
+        are not its own, so a reply with lower ones means that a person at the site has unlocked it.
+        """
         with self._database.change() as change:
             change.execute(
-                "INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (study, site) DO UPDATE SET"
-                " ledger_sequence = excluded.ledger_sequence, ledger = excluded.ledger,"
-                " journal_sequence = excluded.journal_sequence, journal = excluded.journal"
-                " WHERE excluded.ledger_sequence >= heads.ledger_sequence"
-                " AND excluded.journal_sequence >= heads.journal_sequence",
+                "INSERT OR REPLACE INTO heads VALUES (?, ?, ?, ?, ?, ?)",
                 (study, site, heads.ledger_sequence, heads.ledger, heads.journal_sequence, heads.journal),
             )
 

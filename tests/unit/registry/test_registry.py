@@ -1,4 +1,4 @@
-"""The registry: tokens redeemed once, sites admitted by their present certificate, heads that never go back."""
+"""The registry: tokens redeemed once, sites admitted by their present certificate, the heads last seen."""
 
 import hashlib
 import sqlite3
@@ -251,19 +251,26 @@ def test_an_expired_certificate_is_not_admitted(registry: Registry, clock: Clock
     assert not registry.is_admitted("north", serial)
 
 
-def test_heads_never_go_back(registry: Registry) -> None:
-    study = b"s" * 32
+def test_the_heads_last_seen_are_remembered_for_each_study_and_site(registry: Registry) -> None:
+    study, other = b"s" * 32, b"o" * 32
     assert registry.heads(study, "north") == Heads()
-    later, earlier = Heads(3, b"a" * 32, 5, b"b" * 32), Heads(2, b"c" * 32, 9, b"d" * 32)
-    registry.remember_heads(study, "north", later)
-    registry.remember_heads(study, "north", earlier)
-    assert registry.heads(study, "north") == later
-    furthest = Heads(4, b"e" * 32, 6, b"f" * 32)
-    registry.remember_heads(study, "north", furthest)
-    assert registry.heads(study, "north") == furthest
-    assert registry.heads(b"o" * 32, "north") == Heads()
-    assert registry.latest_heads("north") == furthest
+    first, second = Heads(3, b"a" * 32, 5, b"b" * 32), Heads(4, b"c" * 32, 6, b"d" * 32)
+    for heads in (first, second):
+        registry.remember_heads(study, "north", heads)
+    registry.remember_heads(other, "north", first)
+    assert registry.heads(study, "north") == second
+    assert registry.heads(other, "north") == first
+    assert registry.heads(study, "south") == Heads()
+    assert registry.latest_heads("north") == second
     assert registry.latest_heads("south") == Heads()
+
+
+def test_a_site_that_was_unlocked_by_a_person_may_answer_with_lower_heads(registry: Registry) -> None:
+    """Otherwise every later instruction would show it the heads that it lost, and lock it again."""
+    study, lower = b"s" * 32, Heads(2, b"c" * 32, 9, b"d" * 32)
+    registry.remember_heads(study, "north", Heads(3, b"a" * 32, 5, b"b" * 32))
+    registry.remember_heads(study, "north", lower)
+    assert registry.heads(study, "north") == lower
 
 
 def test_what_was_written_outlives_the_process(registry: Registry, clock: Clock, tmp_path: Path) -> None:
