@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from fedward_client.vault.pipes import Cancelled, Ended, frame, pull, push, read_head
 from fedward_shared.contracts.round import Task
@@ -145,7 +145,9 @@ class WorkerTrainer:
     def close(self) -> None:
         """Ends the worker; an order in progress fails."""
         self._closed = True
-        self._worker.end()
+        self._worker.process.kill()
+        with self._busy:
+            self._worker.end()
 
     def _restart(self) -> None:
         self._worker.end()
@@ -227,8 +229,7 @@ class _Worker:
         return f"signal {-code}" if code < 0 else f"exit status {code}"
 
 
-def _handle(pipe: object) -> int:
-    number = getattr(pipe, "fileno", None)
-    if number is None:
+def _handle(pipe: IO[bytes] | None) -> int:
+    if pipe is None:
         raise TrainingError("the training worker has no pipe")
-    return int(number())
+    return pipe.fileno()

@@ -145,3 +145,16 @@ os.read(0, 1)
         parent.kill()
         parent.communicate()
     assert gone(process)
+
+
+def test_closing_ends_an_order_in_progress_and_the_worker(endless: Order) -> None:
+    trainer = WorkerTrainer()
+    process = trainer.process
+    closer = threading.Timer(0.5, trainer.close)
+    closer.start()
+    with pytest.raises(TrainingError, match="ended"):
+        trainer.run(endless, never)
+    closer.join()
+    assert gone(process)
+    with pytest.raises(TrainingError, match="closing"):
+        trainer.run(endless, never)
