@@ -30,6 +30,9 @@ def run_command(command: Callable[[], object]) -> None:
     except FedwardError as error:
         sys.stderr.write(f"error: {error.diagnostics()}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        sys.stderr.write(f"error: {error}\nCheck the path, who may write there, and whether the disk is full.\n")
+        sys.exit(FedwardError.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped. Nothing is lost: run the same command again to go on.\n")
         sys.exit(_INTERRUPTED)

@@ -24,7 +24,7 @@ from fedward_server.home import CoordinatorHome, Ports
 from fedward_server.registry import InviteKind, Registry
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.invite import Invite, parse_invite
-from fedward_shared.errors import FedwardError, LinkError, RefusedError, UsageError
+from fedward_shared.errors import FedwardError, IsolationError, LinkError, RefusedError, UsageError
 from fedward_shared.files import FolderLock, write_atomic
 from fedward_shared.wire.enrolment_pb2 import EnrolReply, EnrolRequest
 from tests.federation import Federation, found_federation
@@ -169,6 +169,27 @@ def test_the_vaults_private_key_never_crosses(
     vault, gateway = secrets[0].private_bytes_raw().hex(), f"{secrets[1].private_numbers().private_value:064x}"
     assert any(keys.public_bytes(home.vault_key()).hex() in text for text in crossed)
     assert not any(secret in text or "PRIVATE" in text for secret in (vault, gateway) for text in crossed)
+
+
+def test_where_nothing_isolates_it_says_so(
+    federation: Federation, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing() -> None:
+        raise IsolationError("nothing here isolates")
+
+    monkeypatch.setattr("fedward_client.vault.launcher.launcher", nothing)
+    joined = join(SiteHome(tmp_path / "site"), federation.invite())
+    assert joined.isolation.startswith("NOT isolated")
+
+
+def test_a_failure_of_the_vaults_half_is_told_and_nothing_is_sent(
+    federation: Federation, service: EnrolmentService, tmp_path: Path
+) -> None:
+    home = SiteHome(tmp_path / "site")
+    home.make_folders()
+    with FolderLock(home.vault_dir), pytest.raises(RefusedError, match="another process is using"):
+        join(home, federation.invite())
+    assert federation.registry.sites() == []
 
 
 class KilledError(Exception):

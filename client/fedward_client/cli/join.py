@@ -100,11 +100,13 @@ def _show(invite: Invite) -> None:
 
 def _table(findings: list[Finding]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     colours = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
     table = Table("", "looked at", "found", "what to do")
     for finding in findings:
         colour = colours[finding.state]
-        table.add_row(f"[{colour}]{finding.state}[/]", finding.subject, finding.found, finding.advice)
+        words = (escape(text) for text in (finding.subject, finding.found, finding.advice))
+        table.add_row(f"[{colour}]{finding.state}[/]", *words)
     Console().print(table)

@@ -123,6 +123,7 @@ def sites(context: typer.Context, home: HomeOption = DEFAULT_HOME) -> None:
     known, waiting = registry.sites(), registry.open_invites()
     _show(registry, known, waiting)
     registry.close()
+    _remind(place)
     if not known and not waiting:
         next_step(f"fedward-coordinator invite SITE --home {home}", "one for each hospital")
     elif not known:
@@ -171,6 +172,16 @@ def _show(registry: Registry, known: list[SiteRecord], waiting: list[InviteRecor
     for record in invited.values():
         table.add_row(record.site, f"invited until {_day(record.expires)}", "", "", "", "", "")
     Console().print(table)
+
+
+def _remind(home: CoordinatorHome) -> None:
+    from fedward_shared.crypto import certificates, round_key
+
+    body, _ = home.round_key_certificate()
+    service = certificates.expiry(home.server_certificate.read_bytes()).timestamp()
+    for what, end in (("round key's", round_key.expiry(body)), ("services' own", int(service))):
+        if end - time.time() < _WARN_SECONDS:
+            say(f"The {what} certificate ends on {_day(end)}: fedward-coordinator renew --home {home.root}")
 
 
 def _ends(site: SiteRecord, now: int) -> str:

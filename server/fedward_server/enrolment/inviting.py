@@ -43,6 +43,8 @@ def invite_site(
         authority=to_der(read_limited(home.ca_certificate, _SMALL_FILE)),
     )
     path = out or home.invites_dir / f"{site}.invite"
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", hint="Make it first, or leave out --out.")
     registry.add_invite(site, invite.token_digest, expires, kind)
     write_atomic(path, invite.text().encode())
     return invite, path

@@ -13,7 +13,7 @@ from fedward_shared.crypto.signing import Purpose, sign, verify
 from fedward_shared.errors import SignatureError
 from fedward_shared.wire import door_pb2
 
-__all__ = ["MAX_CERTIFICATE_BYTES", "VALIDITY_SECONDS", "certify", "check"]
+__all__ = ["MAX_CERTIFICATE_BYTES", "VALIDITY_SECONDS", "certify", "check", "expiry"]
 
 VALIDITY_SECONDS = 90 * 24 * 3600
 MAX_CERTIFICATE_BYTES = 128
@@ -61,3 +61,13 @@ def check(study_public: bytes, body: bytes, signature: bytes, now: float) -> byt
             hint="Check this machine's clock; if it is right, the coordinator must renew the key.",
         )
     return certificate.public_key
+
+
+def expiry(body: bytes) -> int:
+    """When a certificate of our own ends (seconds since 1970, UTC); to remind people, not to decide anything."""
+    certificate = door_pb2.RoundKeyCertificate()
+    try:
+        certificate.ParseFromString(body)
+    except DecodeError as error:
+        raise SignatureError("the round key's certificate cannot be read") from error
+    return certificate.not_after

@@ -59,3 +59,9 @@ def test_even_the_study_key_cannot_vouch_for_nonsense(body: bytes) -> None:
 def test_nonsense_is_not_certified(public: bytes, start: int, end: int) -> None:
     with pytest.raises(SignatureError):
         round_key.certify(STUDY_KEY, public, start, end)
+
+
+def test_people_are_told_when_it_ends() -> None:
+    assert round_key.expiry(BODY) == END
+    with pytest.raises(SignatureError):
+        round_key.expiry(b"\xff\xff")

@@ -8,7 +8,9 @@ import pytest
 
 from fedward_server.enrolment import founding
 from fedward_server.enrolment.founding import found, listening_address, renew
+from fedward_server.enrolment.inviting import invite_site
 from fedward_server.home import CoordinatorHome, CoordinatorSettings, Ports
+from fedward_server.registry import InviteKind
 from fedward_shared.crypto import certificates, keys, round_key
 from fedward_shared.errors import FedwardError, UsageError
 from tests.federation import Federation, found_federation
@@ -158,3 +160,11 @@ def test_a_coordinator_without_ports_invites_nobody(federation: Federation) -> N
     with pytest.raises(UsageError, match="ports"):
         federation.invite()
     assert federation.registry.open_invites() == []
+
+
+def test_an_invite_that_cannot_be_written_voids_no_other(federation: Federation, tmp_path: Path) -> None:
+    federation.invite()
+    expires, missing = int(federation.clock() + 60), tmp_path / "missing" / "north.invite"
+    with pytest.raises(UsageError, match="no folder"):
+        invite_site(federation.home, federation.registry, "north", expires=expires, kind=InviteKind.NEW, out=missing)
+    assert [invite.expires > expires for invite in federation.registry.open_invites()] == [True]
