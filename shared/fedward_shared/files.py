@@ -18,6 +18,7 @@ from fedward_shared.errors import LockedError, UsageError
 __all__ = ["FolderLock", "read_limited", "sync_folder", "write_atomic"]
 
 _OWNER_ONLY = 0o600
+_CHUNK_BYTES = 1 << 20
 
 
 def write_atomic(path: Path, content: bytes | Iterable[bytes | memoryview], *, mode: int = _OWNER_ONLY) -> None:
@@ -55,12 +56,14 @@ def read_limited(path: Path, limit: int) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            content = bytearray()
+            while chunk := file.read(min(_CHUNK_BYTES, limit + 1 - len(content))):
+                content += chunk
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(content) > limit:
         raise UsageError(f"{path} is larger than {limit} bytes, which no file of this kind can be")
-    return content
+    return bytes(content)
 
 
 class FolderLock:
