@@ -144,7 +144,8 @@ class RoundLoop:
 
     def _ask(self, number: int, attempt: int, cohort: Sequence[str], model: Weights) -> list[Message]:
         with self._grid.showing([self._grid.node(site) for site in cohort]):
-            messages = list(self._strategy.configure_train(number, record_of(model), ConfigRecord(), self._grid))
+            configured = self._strategy.configure_train(number, record_of(model), ConfigRecord(), self._grid)
+        messages = sorted(configured, key=lambda message: message.metadata.dst_node_id)  # Flower samples at random
         for message in messages:
             message.metadata.group_id = group(number, attempt)
         return self._grid.send_and_receive(messages)
