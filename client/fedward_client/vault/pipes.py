@@ -5,6 +5,7 @@ Sizes are stated in the head and checked before memory is set aside.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -40,13 +41,18 @@ def frame(head: Head) -> bytes:
 
 
 def read_head(read: Callable[[int], bytearray]) -> Head:
-    """The next head, by a function that reads exactly so many bytes."""
+    """The next head, by a function that reads exactly so many bytes.
+
+    Raises:
+        TrainingError: what came is no frame.
+    """
     size = int.from_bytes(read(_LENGTH_BYTES), "big")
-    if size > _LARGEST_HEAD:
-        raise TrainingError("the training worker sent something else than a frame")
-    head = json.loads(read(size))
+    head: object = None
+    if size <= _LARGEST_HEAD:
+        with contextlib.suppress(ValueError):
+            head = json.loads(read(size))
     if not isinstance(head, dict):
-        raise TrainingError("the training worker sent something else than a frame")
+        raise TrainingError("the other end of the worker's pipe sent something else than a frame")
     return head
 
 

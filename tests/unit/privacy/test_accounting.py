@@ -78,7 +78,7 @@ def test_delta_has_a_range(delta: float) -> None:
 
 @pytest.mark.parametrize(
     ("target", "rate", "steps"),
-    [(3.0, 0.02, 1500), (3.0, 1.0, 40), (0.1, 0.5, 30), (0.01, 0.5, 30), (50.0, 0.01, 1), (8.0, 0.3, 3000)],
+    [(3.0, 0.02, 1500), (3.0, 1.0, 40), (0.1, 0.5, 30), (0.01, 0.5, 30), (20.0, 0.01, 1), (8.0, 0.3, 3000)],
 )
 def test_calibrated_noise_meets_the_target_and_wastes_little(target: float, rate: float, steps: int) -> None:
     sigma = calibrate_noise(target_epsilon=target, delta=DELTA, sampling_rate=rate, steps=steps)
