@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, NumberColumn
-from fedward_shared.contracts.study import Study
-from fedward_shared.manifest.agreement import resolved_agrees
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, Label, NumberColumn
+from fedward_shared.contracts.study import PrivacyTerms, StrategyTerms, Study, TrainingTerms
 from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.strategies import STRATEGIES
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = ["MOST_INPUTS", "check", "check_version", "column_name", "strategy_options", "warnings"]
+__all__ = [
+    "MOST_INPUTS",
+    "check_column",
+    "check_contract",
+    "check_label",
+    "check_privacy",
+    "check_rounds",
+    "check_version",
+    "column_name",
+    "strategy_options",
+    "warnings",
+]
 
 MOST_INPUTS = 2**28
 """Numbers that one record may have."""
@@ -51,20 +61,6 @@ def _largest_float() -> float:
     return math.ldexp(1.0, 512)
 
 
-def check(study: Study, findings: Findings) -> None:
-    """Notes every contradiction between the parts of a study."""
-    _rounds(study, findings)
-    _privacy(study, findings)
-    _contract(study.data, findings)
-    for column in study.data.columns:
-        if isinstance(column, NumberColumn):
-            _number(column, findings)
-        else:
-            _category(column, findings)
-    _label(study.data, findings)
-    resolved_agrees(study, findings)
-
-
 def check_version(study: Study, findings: Findings) -> None:
     """Notes a code version or protocol that is not this program's: it could neither cost nor run the study."""
     if study.code_version != VERSION:
@@ -73,19 +69,20 @@ def check_version(study: Study, findings: Findings) -> None:
         findings.add(("study",), "protocol", f"is {study.protocol}; must be {PROTOCOL} here, or left out")
 
 
-def _rounds(study: Study, findings: Findings) -> None:
-    terms, sites = study.strategy, len(study.sites)
-    if terms.quorum > sites:
+def check_rounds(terms: StrategyTerms | None, training: TrainingTerms | None, sites: int, findings: Findings) -> None:
+    """Notes what `[strategy]`, `[training]` and the number of sites cannot mean together."""
+    if terms and sites and terms.quorum > sites:
         findings.add(("strategy",), "quorum", f"is {terms.quorum}; must be at most {sites}, the number of sites")
-    if terms.average_last > terms.rounds:
+    if terms and terms.average_last > terms.rounds:
         findings.add(
             ("strategy",), "average_last", f"is {terms.average_last}; must be at most {terms.rounds}, the rounds"
         )
-    if study.steps_per_site > _MOST_STEPS:
-        findings.add(
-            ("training",), "local_steps", f"makes {study.steps_per_site} steps in all; must be at most {_MOST_STEPS}"
-        )
-    pull = study.training.learning_rate * (study.training.proximal_mu + study.training.weight_decay)
+    if terms and training and terms.charged_rounds * training.local_steps > _MOST_STEPS:
+        steps = terms.charged_rounds * training.local_steps
+        findings.add(("training",), "local_steps", f"makes {steps} steps in all; must be at most {_MOST_STEPS}")
+    if training is None:
+        return
+    pull = training.learning_rate * (training.proximal_mu + training.weight_decay)
     if pull >= _OVERSHOOT:
         findings.add(
             ("training",),
@@ -94,8 +91,9 @@ def _rounds(study: Study, findings: Findings) -> None:
         )
 
 
-def _privacy(study: Study, findings: Findings) -> None:
-    terms, table = study.privacy, ("privacy",)
+def check_privacy(terms: PrivacyTerms, findings: Findings) -> None:
+    """Notes when noise is declared twice, not at all, or beside its own absence."""
+    table = ("privacy",)
     given = [key for key in ("target_epsilon", "noise_multiplier") if getattr(terms, key) is not None]
     if terms.unsafe_no_privacy and given:
         findings.add(table, given[0], "is given, but unsafe_no_privacy is true; keep one of the two")
@@ -107,14 +105,23 @@ def _privacy(study: Study, findings: Findings) -> None:
         )
 
 
-def _contract(data: DataContract, findings: Findings) -> None:
+def check_column(column: NumberColumn | CategoryColumn, findings: Findings) -> None:
+    """Notes where a column's range, values and missing spellings contradict each other."""
+    if isinstance(column, NumberColumn):
+        _number(column, findings)
+    else:
+        _category(column, findings)
+
+
+def check_contract(data: DataContract, columns: int, findings: Findings) -> None:
+    """Notes what kind, shape, patient and the roles of columns cannot mean together; `columns` are declared."""
     if data.kind is DataKind.TABLE:
-        if not data.columns:
+        if not columns:
             findings.add(("data",), None, "has no columns; add a table [data.columns.NAME] for each input")
         if data.shape:
             findings.add(("data",), "shape", 'is only for kind = "tensor"; leave it out')
     else:
-        if data.columns:
+        if columns:
             findings.add(("data", "columns"), None, 'is only for kind = "table"; leave it out')
         if not data.shape:
             findings.add(("data",), None, 'shape is missing; kind = "tensor" needs it, such as [1, 28, 28]')
@@ -194,8 +201,9 @@ def _spellings(path: tuple[str, ...], key: str, spellings: Iterable[str], findin
         seen.add(canonical(spelling))
 
 
-def _label(data: DataContract, findings: Findings) -> None:
-    path, label = ("data", "label"), data.label
+def check_label(label: Label, findings: Findings) -> None:
+    """Notes classes that overlap, and names that do not fit them."""
+    path = ("data", "label")
     if len(label.names) != len(label.classes):
         findings.add(path, "names", f"has {len(label.names)} entries; must have {len(label.classes)}, one a class")
     if len(set(label.names)) != len(label.names):

@@ -16,13 +16,14 @@ from fedward_shared.errors import StudyFileError
 from fedward_shared.manifest.lines import Lines
 from fedward_shared.manifest.schema import Table
 
-__all__ = ["Findings", "shown", "suggestion"]
+__all__ = ["MOST_FINDINGS", "Findings", "shown", "suggestion"]
 
 Path = tuple[str, ...]
 Read = TypeVar("Read", bound=Table)
 
 _LONGEST = 60
-_MOST_FINDINGS = 50
+MOST_FINDINGS = 50
+"""How many mistakes are told at once; looking for the word that was meant takes time."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -79,7 +80,7 @@ class Findings:
             return schema.model_validate(dict(values))
         except ValidationError as error:
             seen: set[tuple[str, str]] = set()
-            for details in error.errors(include_url=False, include_context=False):
+            for details in error.errors(include_url=False, include_context=False)[:MOST_FINDINGS]:
                 finding = _worded(schema, details)
                 if finding not in seen:
                     seen.add(finding)
@@ -96,8 +97,8 @@ class Findings:
             return
         problems = [text for _, text in sorted(self.found, key=lambda entry: entry[0])]
         count = f"{len(problems)} mistakes" if len(problems) > 1 else "a mistake"
-        if len(problems) > _MOST_FINDINGS:
-            problems = [*problems[:_MOST_FINDINGS], f"… and {len(problems) - _MOST_FINDINGS} more"]
+        if len(problems) > MOST_FINDINGS:
+            problems = [*problems[:MOST_FINDINGS], f"… and {len(problems) - MOST_FINDINGS} more"]
         raise StudyFileError(
             f"the study file has {count}",
             problems=tuple(problems),

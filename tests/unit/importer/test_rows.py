@@ -24,7 +24,10 @@ FINE = {"age": "50", "sex": "male", "disease": "0", "split": "train", "patient":
 
 
 def _check(contract: DataContract = CONTRACT, **cells: str) -> Checked:
-    row = FINE | cells
+    return _check_row(FINE | cells, contract)
+
+
+def _check_row(row: dict[str, str], contract: DataContract = CONTRACT) -> Checked:
     return check_rows(Batch([7], [[row[name]] for name in source_columns(contract)], [], 0), contract)
 
 
@@ -130,14 +133,14 @@ def test_a_label_becomes_its_class(cell: str, value: int) -> None:
     ],
 )
 def test_a_row_needs_its_label_split_and_patient(column: str, cell: str, reason: Reason) -> None:
-    assert _check(**{column: cell}).rejections == [Rejection(7, column, reason)]
+    assert _check_row(FINE | {column: cell}).rejections == [Rejection(7, column, reason)]
 
 
 @pytest.mark.parametrize("column", [AGE, SEX])
 def test_a_required_value_must_not_be_missing(column: NumberColumn | CategoryColumn) -> None:
     contract = replace(CONTRACT, columns=tuple(replace(one, required=one is column) for one in CONTRACT.columns))
 
-    assert _check(contract, **{column.name: ""}).rejections == [Rejection(7, column.name, Reason.MISSING)]
+    assert _check_row(FINE | {column.name: ""}, contract).rejections == [Rejection(7, column.name, Reason.MISSING)]
     assert _check(contract).rejections == []
 
 
