@@ -247,7 +247,9 @@ def test_verifying_finds_a_changed_entry(site: Site, coordinator: Coordinator) -
 
 def test_a_doctored_approval_approves_nothing(site: Site, coordinator: Coordinator) -> None:
     with site.store.transaction() as transaction:
-        transaction.execute("UPDATE studies SET state = 'approved', decision = '{}', decision_signature = zeroblob(64)")
+        transaction.execute(
+            "UPDATE studies SET state = 'approved', decision = x'7b7d', decision_signature = zeroblob(64)"
+        )
     assert site.code(coordinator.train()) is RefusalCode.NOT_APPROVED
 
 
