@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ __all__ = ["FolderLock", "read_limited", "sync_folder", "write_atomic"]
 
 _OWNER_ONLY = 0o600
 _CHUNK_BYTES = 1 << 20
+_PAUSE_SECONDS = 0.05
 
 
 def write_atomic(path: Path, content: bytes | Iterable[bytes | memoryview], *, mode: int = _OWNER_ONLY) -> None:
@@ -69,24 +71,28 @@ def read_limited(path: Path, limit: int) -> bytes:
 class FolderLock:
     """An exclusive lock on a folder, held until closed or until the process ends.
 
+    `patience` is for how many seconds to wait for another holder to finish.
+
     Raises on entering:
         LockedError: another process holds it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, patience: float = 0.0) -> None:
         self._path = folder / "lock"
+        self._patience = patience
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise LockedError(
-                f"another process is using {self._path.parent}",
-                hint="One process at a time owns this folder. Stop the other one first.",
-            ) from error
+        limit = time.monotonic() + self._patience
+        while not _locked(handle):
+            if time.monotonic() >= limit:
+                os.close(handle)
+                raise LockedError(
+                    f"another process is using {self._path.parent}",
+                    hint="One process at a time owns this folder. Stop the other one first.",
+                )
+            time.sleep(_PAUSE_SECONDS)
         self._handle = handle
         return self
 
@@ -96,3 +102,11 @@ class FolderLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -74,6 +74,7 @@ class Machines:
             ).stdout  # fmt: skip
 
         conditions: dict[str, Callable[[], bool]] = {
+            "the coordinator is up": (self._folder(step) / "fedward-coordinator" / "ports.json").exists,
             "a study is offered": lambda: "heart-disease" in says("fedward-site", "study", "list"),
             "the study has ended": lambda: "done" in says("fedward-coordinator", "study", "list"),
         }

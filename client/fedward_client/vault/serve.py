@@ -30,6 +30,8 @@ from fedward_shared.version import VERSION
 __all__ = ["main", "serve"]
 
 _LOG = logging.getLogger("fedward.vault")
+_PATIENCE_SECONDS = 15.0
+"""How long a command of the operator's, which works on a stopped vault's books, may hold up its start."""
 
 
 def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
@@ -43,7 +45,7 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
     identity = home.load()
     home.make_folders()
     with ExitStack() as held:
-        held.enter_context(FolderLock(home.vault_dir))
+        held.enter_context(FolderLock(home.vault_dir, patience=_PATIENCE_SECONDS))
         _prove(unsafe)
         from fedward_client.vault.admin import open_office
         from fedward_client.vault.admin_socket import AdminSocket
