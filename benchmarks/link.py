@@ -5,11 +5,13 @@
 Every site is real processes: a gateway with mutual TLS, and a vault that echoes, in a network namespace of its own
 where the system allows it. The three arms take turns, round by round, in one run:
 
-    link   each instruction is hashed and signed, sent, verified; the reply the same way back
+    link   each instruction is framed, relayed, hashed and verified; the reply the same way back
     bare   one gRPC mutual-TLS stream from coordinator to site; raw messages, nothing hashed
     floor  mutual TLS to a relay, Unix socket to an echo: the same two hops as ours, nothing hashed
 
-Figures are medians. `ledger` is what a vault's durable commits add to a round, measured on this disk by themselves.
+Figures are medians. The clock runs from posting sealed instructions to holding verified replies. What comes before a
+message is sent has lines of its own: `sealing` is hashing and signing it, once at each end, and `ledger` is what a
+vault's durable commits add to a round on this disk.
 """
 
 from __future__ import annotations
@@ -20,36 +22,35 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import grpc
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.link_peers import KEY, PUBLIC_KEY, Baseline
-from fedward_client.home import SiteHome, SiteIdentity
-from fedward_client.vault.launcher import launcher
+from benchmarks.link_commits import seconds_per_round
+from benchmarks.link_peers import KEY, PUBLIC_KEY
+from benchmarks.link_stage import PATIENCE, SITES, Bench, running, wait_until
 from fedward_server.link.courier import Outcome
 from fedward_server.link.service import LinkService
 from fedward_shared.contracts.round import Heads, InstructionHead, Task
-from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.signing import Purpose
-from fedward_shared.errors import IsolationError, LinkError
+from fedward_shared.errors import LinkError
 from fedward_shared.version import PROTOCOL
 from fedward_shared.wire import codec
 from fedward_shared.wire.parcel import Parcel, seal
 
 __all__ = ["main"]
 
-_SITES = tuple(f"site-{number}" for number in range(1, 11))
 _WARM_UP = 2
-_PATIENCE = 300.0
+_SUMMARY = "What the link costs, against a bare stream and a floor."
+_AIMS = {"10 x 4 kB": "<= 2 x floor", "1 x 100 MB": "<= 1.4 x floor", "10 x 4 MB": "<= 3 x bare"}
+
+Line = dict[str, str | int | float | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +70,25 @@ _CASES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What is running: our link, the baselines, and our sites' gateways."""
-
-    link: LinkService
-    base: Baseline
-    gateways: dict[str, subprocess.Popen[bytes]]
-    isolated: bool
-
-
-def instruction(site: str, number: int, payload: memoryview) -> Parcel:
-    """A signed TRAIN instruction for round `number`."""
+def instruction(site: str, payload: memoryview) -> Parcel:
+    """A signed TRAIN instruction."""
     head = InstructionHead(
         study=bytes(32),
         site=site,
-        round=number,
+        round=1,
         attempt=1,
         task=Task.TRAIN,
         payload_bytes=payload.nbytes,
         expires=2_000_000_000,
         seen=Heads(),
-        durable_through=number - 1,
+        durable_through=0,
         protocol=PROTOCOL,
     )
     return seal(KEY, Purpose.INSTRUCTION, codec.encode_instruction(head), [payload])
 
 
-def link_round(link: LinkService, sites: Sequence[str], number: int, payload: memoryview) -> list[Parcel]:
-    """Sends one instruction to each site and waits for all verified replies."""
+def link_round(link: LinkService, instructions: Mapping[str, Parcel]) -> list[Parcel]:
+    """Posts each site's instruction and waits for all verified replies."""
     replies: list[Parcel] = []
     done = threading.Semaphore(0)
 
@@ -107,27 +98,27 @@ def link_round(link: LinkService, sites: Sequence[str], number: int, payload: me
             replies.append(outcome)
         done.release()
 
-    for site in sites:
-        link.post(site, instruction(site, number, payload), reply_limit=payload.nbytes, deliver=deliver)
-    for _ in sites:
-        if not done.acquire(timeout=_PATIENCE):
+    for site, parcel in instructions.items():
+        link.post(site, parcel, reply_limit=parcel.payload_bytes, deliver=deliver)
+    for _ in instructions:
+        if not done.acquire(timeout=PATIENCE):
             raise LinkError("a site did not answer")
-    if len(replies) != len(sites):
+    if len(replies) != len(instructions):
         raise LinkError("a site was lost, or refused")
     return replies
 
 
-def compare(bench: Bench, case: Case, scale: float) -> dict[str, object]:
+def compare(bench: Bench, case: Case, scale: float) -> Line:
     """Runs the three arms in turn and reports medians, in seconds."""
-    sites = _SITES[: case.sites]
+    sites = SITES[: case.sites]
     payload = memoryview(os.urandom(case.size))
-    counter = iter(range(1, 1 << 30))
+    instructions = {site: instruction(site, payload) for site in sites}
     arms: dict[str, Callable[[], object]] = {
-        "link": lambda: link_round(bench.link, sites, next(counter), payload),
+        "link": lambda: link_round(bench.link, instructions),
         "bare": lambda: bench.base.round([f"bare-{site}" for site in sites], case.size),
         "floor": lambda: bench.base.round([f"floor-{site}" for site in sites], case.size),
     }
-    if any(reply.payload != payload for reply in link_round(bench.link, sites, next(counter), payload)):
+    if any(reply.payload != payload for reply in link_round(bench.link, instructions)):
         raise LinkError("a site's echo is not what it was sent")
     times: dict[str, list[float]] = {arm: [] for arm in arms}
     rounds = max(3, round(case.rounds * scale))
@@ -151,13 +142,14 @@ def compare(bench: Bench, case: Case, scale: float) -> dict[str, object]:
     }
 
 
-def memory(bench: Bench) -> dict[str, object]:
+def memory(bench: Bench) -> Line:
     """The coordinator's peak memory while ten sites send 100 MB each and all ten replies are held."""
     payload = memoryview(os.urandom(100_000_000))
+    instructions = {site: instruction(site, payload) for site in SITES}
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak
     before = _status("VmRSS")
     began = time.perf_counter()
-    replies = link_round(bench.link, _SITES, 1, payload)
+    replies = link_round(bench.link, instructions)
     return {
         "case": "memory: 10 x 100 MB",
         "seconds": round(time.perf_counter() - began, 3),
@@ -168,25 +160,25 @@ def memory(bench: Bench) -> dict[str, object]:
     }
 
 
-def faults(bench: Bench, revoked: set[str]) -> Iterator[dict[str, object]]:
+def faults(bench: Bench, revoked: set[str]) -> Iterator[Line]:
     """How long until a frozen gateway is noticed, and until a revoked site's stream has ended."""
-    yield _until_gone(bench, _SITES[0], "frozen gateway noticed", lambda: _freeze(bench.gateways[_SITES[0]]))
+    yield _until_gone(bench, SITES[0], "frozen gateway noticed", lambda: _freeze(bench.gateways[SITES[0]]))
 
     def revoke() -> None:
-        revoked.add(_SITES[1])
-        bench.link.cut_off(_SITES[1])
+        revoked.add(SITES[1])
+        bench.link.cut_off(SITES[1])
 
-    yield _until_gone(bench, _SITES[1], "revoked site cut off", revoke)
+    yield _until_gone(bench, SITES[1], "revoked site cut off", revoke)
 
 
 def _freeze(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGSTOP)
 
 
-def _until_gone(bench: Bench, site: str, name: str, strike: Callable[[], None]) -> dict[str, object]:
+def _until_gone(bench: Bench, site: str, name: str, strike: Callable[[], None]) -> Line:
     began = time.perf_counter()
     strike()
-    _wait(lambda: site not in bench.link.attached())
+    wait_until(lambda: site not in bench.link.attached())
     return {"case": name, "seconds": round(time.perf_counter() - began, 4)}
 
 
@@ -197,74 +189,17 @@ def _status(field: str) -> int:
     return 0
 
 
-def _wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise LinkError("the benchmark's processes did not start, or did not end, in time")
-        time.sleep(0.002)
+def preparations(scale: float) -> Iterator[Line]:
+    """What must be done before a message may be sent, by itself."""
+    payload = memoryview(os.urandom(100_000_000))
+    began = time.perf_counter()
+    instruction(SITES[0], payload)
+    yield {"case": "sealing 100 MB", "seconds": round(time.perf_counter() - began, 4)}
+    for name, size, rounds in (("ledger", 4096, 40), ("ledger, 100 MB", 100_000_000, 5)):
+        yield {"case": name, "seconds": round(seconds_per_round(size, max(3, round(rounds * scale))), 5)}
 
 
-@contextmanager
-def running(folder: Path, revoked: set[str]) -> Iterator[Bench]:
-    """Starts everything, and ends every process that it started."""
-    now = datetime.now(UTC)
-    authority = certificates.make_ca("benchmark", now)
-    key = keys.new_tls_key()
-    pems = keys.to_pem(key), certificates.issue_server(authority, key.public_key(), ["localhost"], now)
-    spool = folder / "spool"
-    spool.mkdir()
-    try:
-        prefix = launcher().prefix
-    except IsolationError:
-        prefix = ()
-    children: list[subprocess.Popen[bytes]] = []
-
-    def start(*line: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        quiet = dict(os.environ, GRPC_VERBOSITY="NONE")
-        child = subprocess.Popen([*before, sys.executable, "-m", *line], env=quiet, stderr=subprocess.DEVNULL)
-        children.append(child)
-        return child
-
-    link = LinkService(
-        "localhost:0", *pems, authority.certificate, admit=lambda site, _: site not in revoked, spool=spool
-    )
-    base = Baseline(grpc.ssl_server_credentials([pems], authority.certificate, require_client_auth=True))
-    gateways = {}
-    try:
-        for site in _SITES:
-            home = _join(folder / site, site, link.port, authority)
-            start("benchmarks.link_peers", "vault", str(home.root), before=prefix)
-            gateways[site] = start("fedward_client.gateway", "--home", str(home.root))
-            target, echo = f"localhost:{base.port}", str(home.door.with_name("echo.sock"))
-            start("benchmarks.link_peers", "bare", target, str(home.gateway_dir), f"bare-{site}")
-            start("benchmarks.link_peers", "echo", echo)
-            _wait(Path(echo).exists)
-            start("benchmarks.link_peers", "relay", target, str(home.gateway_dir), f"floor-{site}", echo)
-        _wait(lambda: len(link.attached()) == len(_SITES) and len(base.attached) == 2 * len(_SITES))
-        yield Bench(link, base, gateways, isolated=bool(prefix))
-    finally:
-        for child in children:
-            child.kill()
-        for child in children:
-            child.wait()
-        link.close()
-        base.close()
-
-
-def _join(root: Path, site: str, port: int, authority: certificates.Authority) -> SiteHome:
-    home = SiteHome(root)
-    home.make_folders()
-    key = keys.new_tls_key()
-    request = certificates.csr(key, site)
-    home.gateway_key.write_bytes(keys.to_pem(key))
-    home.gateway_certificate.write_bytes(certificates.issue_site(authority, request, site, datetime.now(UTC)))
-    home.ca_certificate.write_bytes(authority.certificate)
-    home.save(SiteIdentity(site, "benchmark", "localhost", port, port, "", "", int(time.time())))
-    return home
-
-
-def measure(scale: float) -> Iterator[dict[str, object]]:
+def measure(scale: float) -> Iterator[Line]:
     """All lines of the report, each when it is known."""
     revoked: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="fw-") as name, running(Path(name), revoked) as bench:
@@ -272,14 +207,37 @@ def measure(scale: float) -> Iterator[dict[str, object]]:
             yield compare(bench, case, scale)
         yield memory(bench)
         yield from faults(bench, revoked)
+    yield from preparations(scale)
+
+
+def show(lines: Iterator[Line]) -> None:
+    """A table for people, and the other figures below it."""
+    console = Console()
+    table = Table("round", "link", "bare", "floor", "link / floor", "link / bare", "aim", title="One round, medians")
+    others = []
+    with console.status("starting 50 processes, then measuring ..."):
+        for line in lines:
+            name = str(line["case"])
+            console.log(f"measured: {name}")
+            if name in _AIMS:
+                times = [f"{1000 * float(line[arm]):.1f} ms" for arm in ("seconds", "bare", "floor")]
+                table.add_row(name, *times, str(line["ratio_floor"]), str(line["ratio_bare"]), _AIMS[name])
+            else:
+                others.append(line)
+    console.print(table)
+    for line in others:
+        console.print(f"{line['case']}: " + ", ".join(f"{key} {value}" for key, value in line.items() if key != "case"))
 
 
 def main() -> None:
     """Prints JSON lines, or a table for people."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.link", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.link", description=_SUMMARY)
     parser.add_argument("--json", action="store_true", help="one JSON line for each case")
     parser.add_argument("--scale", type=float, default=1.0, help="fewer (0.2) or more (3) rounds")
     chosen = parser.parse_args()
+    if not chosen.json:
+        show(measure(chosen.scale))
+        return
     for line in measure(chosen.scale):
         print(json.dumps(line), flush=True)
 

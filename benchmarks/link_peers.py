@@ -11,6 +11,7 @@ In both baselines a site has every byte before it sends the first one back, as a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import queue
 import sys
@@ -23,14 +24,15 @@ from typing import cast
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fedward_client.gateway.relay import Stream
 from fedward_client.home import SiteHome
 from fedward_client.vault.door import DoorServer
 from fedward_shared.contracts.round import Heads, ReplyHead
 from fedward_shared.crypto.keys import public_bytes
-from fedward_shared.crypto.signing import Purpose
+from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire import codec
 from fedward_shared.wire.frames import CHUNK_BYTES, OPTIONS
-from fedward_shared.wire.parcel import Parcel, seal
+from fedward_shared.wire.parcel import Parcel
 
 __all__ = ["KEY", "METHOD", "PUBLIC_KEY", "Baseline"]
 
@@ -132,8 +134,9 @@ def _bare(target: str, pems: str, name: str) -> None:
 async def _relay(target: str, pems: str, name: str, door: str) -> None:
     outside = grpc.aio.secure_channel(target, _credentials(Path(pems)), OPTIONS)
     inside = grpc.aio.insecure_channel(f"unix:{door}", OPTIONS)
-    link, echo = (cast("Callable[[str], Callable[[], grpc.aio.StreamStreamCall]]", each.stream_stream)(_PATH)()
-                  for each in (outside, inside))
+    link, echo = (
+        cast("Callable[[str], Callable[[], Stream]]", each.stream_stream)(_PATH)() for each in (outside, inside)
+    )
     await link.write(name.encode())
     await asyncio.gather(_pump(link.read, echo.write), _pump(echo.read, link.write))
 
@@ -155,7 +158,7 @@ def _echo(door: str) -> None:
 
 
 class _EchoVault:
-    """Verifies, echoes, signs. The payload is hashed again, as that of a real reply is when it is stored."""
+    """Verifies, echoes, signs. A reply is hashed when it is stored, before it is sent; the echo's hash is known."""
 
     def limit(self, head: bytes) -> int:
         return codec.decode_instruction(head).payload_bytes
@@ -163,7 +166,9 @@ class _EchoVault:
     def handle(self, parcel: Parcel, cancelled: Callable[[], bool]) -> Parcel | None:
         parcel.verify(PUBLIC_KEY, Purpose.INSTRUCTION)
         head = codec.encode_reply(ReplyHead(parcel.digest, parcel.payload_bytes, Heads()))
-        return None if cancelled() else seal(KEY, Purpose.REPLY, head, parcel.parts)
+        body = hashlib.sha256(head).digest() + parcel.seal[32:]
+        reply = Parcel(head, parcel.parts, parcel.payload_bytes, body, sign(KEY, Purpose.REPLY, body))
+        return None if cancelled() else reply
 
 
 def _vault(home: str) -> None:
@@ -175,10 +180,15 @@ def main() -> None:
     """Plays one role until it is killed."""
     role, *rest = sys.argv[1:]
     try:
-        if role == "relay":
-            asyncio.run(_relay(*rest))
-        else:
-            {"vault": _vault, "bare": _bare, "echo": _echo}[role](*rest)
+        match role:
+            case "vault":
+                _vault(*rest)
+            case "bare":
+                _bare(*rest)
+            case "relay":
+                asyncio.run(_relay(*rest))
+            case _:
+                _echo(*rest)
     except (KeyboardInterrupt, grpc.RpcError, grpc.aio.AioRpcError):
         pass  # the benchmark is over
 
