@@ -66,16 +66,15 @@ def check_rows(batch: Batch, contract: DataContract) -> Checked:
     raw = raw.with_columns(pl.all().cast(pl.String).str.strip_chars())
     pairs = _expressions(contract)
     values = raw.select(value.alias(name) for name, (value, _) in zip(names, pairs, strict=True))
-    reasons = raw.select(reason.alias(f"{index}") for index, (_, reason) in enumerate(pairs))
+    reasons = raw.select(reason.cast(pl.String).alias(f"{index}") for index, (_, reason) in enumerate(pairs))
     rejections = [Rejection(number, "(row)", Reason.RAGGED) for number in batch.ragged]
     rejected = pl.Series([False] * raw.height, dtype=pl.Boolean)
     for index, name in enumerate(names):
         found = reasons[f"{index}"]
-        if found.null_count() == found.len():
-            continue
-        rejected |= found.is_not_null()
-        positions = found.is_not_null().arg_true().to_list()
-        rejections += [Rejection(batch.numbers[at], name, Reason(found[at])) for at in positions]
+        wrong = found.is_not_null()
+        rejected |= wrong
+        told = zip(wrong.arg_true().to_list(), found.drop_nulls().to_list(), strict=True)
+        rejections += [Rejection(batch.numbers[at], name, Reason(reason)) for at, reason in told]
     rejections.sort(key=lambda rejection: rejection.row)
     return Checked(values.filter(~rejected), rejections)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,27 +62,38 @@ def _rows(raw: BinaryIO, name: str, columns: Sequence[str], separator: str) -> I
     reader = csv.reader(_lines(raw, name), delimiter=separator, strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
-        picked = _positions(header, columns, name, separator)
+        pick = _picker(_positions(header, columns, name, separator))
+        width, full = len(header), _BATCH_ROWS
         numbers: list[int] = []
-        cells: list[list[str]] = [[] for _ in columns]
+        rows: list[tuple[str, ...]] = []
         ragged: list[int] = []
         for number, row in enumerate(reader, start=2):
-            if len(row) == len(header):
+            if len(row) == width:
                 numbers.append(number)
-                for column, position in zip(cells, picked, strict=True):
-                    column.append(row[position])
+                rows.append(pick(row))
             elif row:
                 ragged.append(number)
-            if len(numbers) + len(ragged) >= _BATCH_ROWS:
-                yield Batch(numbers, cells, ragged, _position(raw))
-                numbers, cells, ragged = [], [[] for _ in columns], []
-        yield Batch(numbers, cells, ragged, _position(raw))
+            if len(numbers) + len(ragged) >= full:
+                yield Batch(numbers, _columns(rows, len(columns)), ragged, _position(raw))
+                numbers, rows, ragged = [], [], []
+        yield Batch(numbers, _columns(rows, len(columns)), ragged, _position(raw))
     except csv.Error as error:
         raise SourceDataError(
             f"{name}: quotes or line ends do not match, or a cell is longer than {_LONGEST_CELL} characters "
             f"(at or before line {reader.line_num})",
             hint="Save the file as CSV again. Cells with quotes or separators in them must be in quotes.",
         ) from error
+
+
+def _picker(positions: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
+    """Takes the needed cells out of a row; `itemgetter` makes a tuple only of several."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda row: tuple(row[position] for position in positions)
+
+
+def _columns(rows: list[tuple[str, ...]], count: int) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]
 
 
 def _lines(raw: BinaryIO, name: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ImportReport", "import_table"]
 
 _EXAMPLES = 5
+_MOST_REJECTIONS = 1_000_000
 _ROW_GROUP = 65_536
 _COMPRESSION_LEVEL = 3
 
@@ -124,6 +125,11 @@ def _read(
         tables.append(checked.table)
         rejections += checked.rejections
         progress(batch.position)
+        if len(rejections) > _MOST_REJECTIONS:
+            raise SourceDataError(
+                f"more than {_MOST_REJECTIONS} cells do not fit the contract; nothing was imported",
+                hint="Is it the right file, and the right study? Try --dry-run on its first rows.",
+            )
     table = pl.concat(tables)
     reasons: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], tuple[int, ...]] = {}
