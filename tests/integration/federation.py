@@ -18,7 +18,8 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -127,8 +128,12 @@ class Federation:
 
     def approve(self, site: str) -> None:
         """Waits until the study has reached the site, and approves it."""
-        self.wait(lambda: self.study in self.site(site, "study", "list", "--json"), f"the study at {site}")
+        self.wait_offered(site)
         self.site(site, "study", "approve", self.study, "--data-set", DATA_SET, "--yes", "--by", "Dr Test")
+
+    def wait_offered(self, site: str) -> None:
+        """Waits until the study has reached the site."""
+        self.wait(lambda: self.study in self.site(site, "study", "list", "--json"), f"the study at {site}", pause=0.5)
 
     def vault(self, site: str) -> int | None:
         """The vault's process id."""
@@ -144,7 +149,8 @@ class Federation:
         assert before is not None
         os.kill(before, signal.SIGKILL)
         self.wait(
-            lambda: running(self.home(site) / "run" / f"{which}.pid") not in {None, before}, f"another {which} at {site}"
+            lambda: running(self.home(site) / "run" / f"{which}.pid") not in {None, before},
+            f"another {which} at {site}",
         )
 
     def status(self, site: str) -> dict[str, Any]:
@@ -159,7 +165,7 @@ class Federation:
 
     def reservations(self, site: str) -> list[tuple[int, int]]:
         """(round, attempt) of each reservation, read from the file of a vault that is stopped."""
-        with sqlite3.connect(f"file:{self.home(site)}/vault/ledger.db?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{self.home(site)}/vault/ledger.db?mode=ro", uri=True)) as database:
             rows = database.execute("SELECT round, attempt FROM ledger WHERE kind = 'reserve' ORDER BY round, attempt")
             return list(rows)
 
@@ -187,13 +193,29 @@ class Federation:
         assert standing["state"] != "failed", f"{standing['reason']}\n{self.everything()}"
         return bool(standing["state"] == "done")
 
-    def progress(self) -> int:
-        """How many rounds have a durable result."""
-        return len(list((self.study_folder / "rounds").glob("*"))) if (self.study_folder / "rounds").exists() else 0
+    def rounds_done(self) -> int:
+        """The last round whose result is durable at the coordinator."""
+        checkpoints = (self.study_folder / "rounds" / "checkpoints").glob("round-*.safetensors")
+        return max((int(path.stem.removeprefix("round-")) for path in checkpoints), default=0)
 
-    def wait(self, condition: Any, what: str, *, patience: float = PATIENCE) -> float:
+    def wait_round(self, number: int) -> None:
+        """Waits until this round is done."""
+        self.wait(lambda: self.rounds_done() >= number, f"round {number}")
+
+    def report(self) -> dict[str, Any]:
+        """The coordinator's report on the study."""
+        found: dict[str, Any] = json.loads((self.study_folder / "report.json").read_text())
+        return found
+
+    def attached(self) -> set[str]:
+        """The sites that the running coordinator sees."""
+        return set(json.loads((self.coordinator / "status.json").read_text())["attached"])
+
+    def wait(
+        self, condition: Callable[[], object], what: str, *, patience: float = PATIENCE, pause: float = 0.05
+    ) -> float:
         """Waits; where that is in vain, all that was said is told."""
-        return wait_for(condition, what, patience=patience, explain=self.everything)
+        return wait_for(condition, what, patience=patience, pause=pause, explain=self.everything)
 
     def everything(self) -> str:
         """All logs, for a failure's message."""

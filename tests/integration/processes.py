@@ -25,14 +25,19 @@ _STOP_SECONDS = 20.0
 
 
 def wait_for(
-    condition: Callable[[], object], what: str, *, patience: float = PATIENCE, explain: Callable[[], str] = lambda: ""
+    condition: Callable[[], object],
+    what: str,
+    *,
+    patience: float = PATIENCE,
+    pause: float = 0.05,
+    explain: Callable[[], str] = lambda: "",
 ) -> float:
-    """Waits until `condition` holds; returns how many seconds it took."""
+    """Waits until `condition` holds, looking every `pause` seconds; returns how many seconds it took."""
     started = time.monotonic()
     while not condition():
         waited = time.monotonic() - started
         assert waited < patience, f"waited {waited:.0f} s in vain for {what}\n{explain()}"
-        time.sleep(0.05)
+        time.sleep(pause)
     return time.monotonic() - started
 
 
