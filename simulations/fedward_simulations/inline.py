@@ -26,10 +26,10 @@ from fedward_client.vault.spending import pld
 from fedward_client.vault.store import Store
 from fedward_client.vault.studies import StudyState
 from fedward_client.vault.trainer import InlineTrainer, Order
-from fedward_server.app import run_study
+from fedward_server.app import Pacing, run_study
 from fedward_server.link.courier import Outcome
 from fedward_server.rounds.book import MemoryBook
-from fedward_server.rounds.loop import Conclusion
+from fedward_server.rounds.loop import Conclusion, Pace
 from fedward_server.rounds.progress import Notify, silent
 from fedward_shared.contracts.study import Study
 from fedward_shared.crypto.keys import new_signing_key, public_bytes
@@ -48,6 +48,8 @@ _DATA_SET = "simulation"
 _LARGEST_RECORD = 1 << 20
 _KEY_SECONDS = 30 * 24 * 3600
 _HASH_DIGITS = 16
+_PACING = Pacing(pace=Pace(settle=0.0, quorum=1.0))
+"""Everybody is there from the start: who refuses the study now would refuse it for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def run_inline(
             key=keys.round_key,
             book=MemoryBook({name: site.public_key for name, site in sites.items()}),
             notify=notify,
+            pacing=_PACING,
         )
         seconds = time.perf_counter() - begun
         _check_delivered(conclusion)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="where everything goes (default demo-out)")
     parser.add_argument("--kill", action="store_true", help="kill the coordinator and one vault half-way")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
     run_command(lambda: demo(chosen.out, seeds=max(1, chosen.seeds), kill=chosen.kill))
 
 
@@ -71,6 +74,11 @@ def demo(out: Path, *, seeds: int, kill: bool) -> None:
     )
     _check(live.facts)
     next_step(f"open {out / 'report.html'}", "then docs/two-machines.md: the same study on real machines")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends the demo as Ctrl-C does, and with it every process that it started."""
+    raise KeyboardInterrupt
 
 
 def _clear(out: Path) -> None:

@@ -28,7 +28,12 @@ class Stages:
         """Shows `what` while it lasts, and then a line with the time it took."""
         begun = time.perf_counter()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as progress:
+        terminal = self.console.is_terminal
+        if not terminal:
+            self.say(f"… {what}")
+        with Progress(
+            *columns, TimeElapsedColumn(), console=self.console, transient=True, disable=not terminal
+        ) as progress:
             yield Bar(progress, what)
         self.seconds[name] = time.perf_counter() - begun
         self.say(f"[green]✓[/] {what}  [dim]{self.seconds[name]:.1f} s[/]")
