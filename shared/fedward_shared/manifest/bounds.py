@@ -1,10 +1,11 @@
 """How large an honest update is, and how large it can be: from declared constants only.
 
-With v ← m·v + (Σ clip(g) + N(0, σ²C²I)) / normaliser and w ← w − lr·(v + λ·w + μ·(w − w₀)), repeated `steps` times,
-an update u = w − w₀ obeys u ← (1 − lr(λ+μ))·u − lr·v − lr·λ·w₀. The study's checks keep lr(λ+μ) below 2, so the
-first factor never enlarges, and
+A step is v ← m·v + g + λ·w + μ·(w − w₀), w ← w − lr·v, where g = (Σ clipped + N(0, σ²C²I)) / normaliser. For the
+update u = w − w₀ that is u₊ = (1 + m − lr(λ+μ))·u − m·u₋ − lr·(g + λ·w₀), so each g moves later updates by
+lr·m^(k/2)·U_k(s / 2√m)·g, with s = 1 + m − lr(λ+μ) and Chebyshev's U_k. The study's checks keep lr(λ+μ) below 2, hence
+|s| ≤ 1 + m, and |U_k| is largest at the end of that range, where there is neither decay nor prox:
 
-    ‖u‖ ≤ lr·Σ‖v‖ + steps·lr·λ·‖w₀‖,   Σ‖v‖ ≤ (1/(1−m))·Σ‖noisy gradient‖.
+    ‖u‖ ≤ gain · Σ (‖g‖ + λ·‖w₀‖),   gain = lr·(1 + m + m² + …) = lr / (1 − m).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def largest_batch(site: SiteTerms) -> float:
 def expected_update_norm(study: Study, site: SiteTerms, noise_multiplier: float, parameters: int) -> float:
     """The root mean square L2 norm of an update whose clipped gradients all point one way.
 
-    Independent noise of `steps` draws adds up to lr·σ·C/normaliser·√(steps·parameters).
+    Independent noise of `steps` draws adds up to lr·σ·C/normaliser·√(steps·parameters). Momentum counts in full, decay
+    and prox not at all.
     """
     training, clip = study.training, study.privacy.clip_norm
     gain = training.learning_rate * clip / site.normaliser / (1 - training.momentum)
@@ -59,5 +61,5 @@ def max_update_norm(study: Study, site: SiteTerms, noise_multiplier: float, para
     gain = training.learning_rate * clip / site.normaliser / (1 - training.momentum)
     signal = gain * steps * largest_batch(site)
     noise = gain * noise_multiplier * math.sqrt(steps) * (math.sqrt(parameters) + _NOISE_DEVIATIONS)
-    decay = steps * training.learning_rate * training.weight_decay * farthest
+    decay = training.learning_rate / (1 - training.momentum) * steps * training.weight_decay * farthest
     return signal + noise + decay

@@ -28,6 +28,8 @@ SIGMA, PARAMETERS = 1.5, 40
         TrainingTerms(local_steps=10, learning_rate=0.5, momentum=0.9, proximal_mu=1.0),
         TrainingTerms(local_steps=10, learning_rate=0.5, momentum=0.5, weight_decay=0.5, proximal_mu=2.0),
         TrainingTerms(local_steps=10, learning_rate=0.1, weight_decay=1.0),
+        TrainingTerms(local_steps=40, learning_rate=0.19, momentum=0.9, weight_decay=10.0),
+        TrainingTerms(local_steps=40, learning_rate=0.99, momentum=0.8, proximal_mu=2.0),
     ],
     ids=str,
 )
@@ -81,8 +83,19 @@ def test_without_privacy_the_bound_is_the_distance_between_two_admitted_models()
     assert max_update_norm(replace(STUDY, privacy=privacy), SITE, 0.0, 25) == 2 * 100.0 * 5
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("pull", [0.0, 0.001, 0.1, 1.0, 1.9, 1.999])
+def test_decay_and_prox_never_enlarge_what_a_gradient_moves(momentum: float, pull: float) -> None:
+    before, now, largest = 0.0, 1.0, 1.0
+    for _ in range(5000):
+        before, now = now, (1 + momentum - pull) * now - momentum * before
+        largest = max(largest, abs(now))
+
+    assert largest <= 1 / (1 - momentum) + 1e-9
+
+
 def _update(study: Study, random: np.random.Generator, *, aligned: bool = False) -> NDArray[np.float64]:
-    """One round's update by the definition: sampling, clipped gradients, noise, momentum, then decay and prox."""
+    """One round's update by the definition: sampling, clipped gradients, noise, decay, prox, momentum."""
     terms, clip = study.training, study.privacy.clip_norm
     start = np.full(PARAMETERS, study.limits.max_weight) if terms.weight_decay else np.zeros(PARAMETERS)
     weights, velocity = start.copy(), np.zeros(PARAMETERS)
@@ -91,7 +104,7 @@ def _update(study: Study, random: np.random.Generator, *, aligned: bool = False)
     for _ in range(terms.local_steps):
         batch = SITE.size * SITE.sampling_rate if aligned else random.binomial(2 * SITE.size, SITE.sampling_rate)
         noisy = batch * direction + random.normal(0.0, SIGMA * clip, PARAMETERS)
-        velocity = terms.momentum * velocity + noisy / SITE.normaliser
         pull = terms.weight_decay * weights + terms.proximal_mu * (weights - start)
-        weights = weights - terms.learning_rate * (velocity + pull)
+        velocity = terms.momentum * velocity + noisy / SITE.normaliser + pull
+        weights = weights - terms.learning_rate * velocity
     return weights - start
