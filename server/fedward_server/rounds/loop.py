@@ -89,6 +89,7 @@ class RoundLoop:
         self._clock = clock
         self._now = monotonic
         self._pause = pause
+        self._settled = False
 
     def run(self) -> Conclusion:
         """Every round that is missing, and then the conclusion.
@@ -208,7 +209,7 @@ class RoundLoop:
     # ---- who is asked
 
     def _cohort(self, state: Checkpoint) -> tuple[str, ...]:
-        """All that are ready, once the quorum is; stragglers get a moment to join."""
+        """All that are ready, once the quorum is; before the first round stragglers get a moment to join."""
         since, quorum_since, said = self._now(), None, ""
         while True:
             ready = self._roll.call()
@@ -216,8 +217,9 @@ class RoundLoop:
                 quorum_since = None
             elif quorum_since is None:
                 quorum_since = self._now()
-            everybody = len(ready) >= self._roll.possible()
-            if quorum_since is not None and (everybody or self._now() - quorum_since >= self._pace.settle):
+            self._settled |= len(ready) >= self._roll.possible()
+            if quorum_since is not None and (self._settled or self._now() - quorum_since >= self._pace.settle):
+                self._settled = True
                 return ready
             waited = self._now() - since
             self._check_possible(state, len(ready), waited)
@@ -232,7 +234,7 @@ class RoundLoop:
         too_long = limit is not None and waited >= limit and ready < quorum
         if self._roll.possible() < quorum or too_long:
             raise StudyFailedError(
-                f"round {state.round + 1} needs {quorum} hospitals and {ready} are ready. {self._roll.missing()}",
+                f"round {state.round + 1} needs {quorum} hospitals; ready: {ready}. {self._roll.missing()}",
                 hint="Nothing was asked of anybody in this round. Run the study again when they are back.",
             )
 
