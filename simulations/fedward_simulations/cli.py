@@ -8,37 +8,19 @@ from typing import Annotated
 
 import typer
 
+from fedward_shared.command_line import command_line
 from fedward_shared.console import next_step, run_command, say
-from fedward_shared.version import VERSION
 
 __all__ = ["app", "main"]
 
 _LARGEST_STUDY = 1 << 20
 _STUDY = "study.toml"
 
-app = typer.Typer(
-    name="fedward-sim",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    help="Try a study on one machine, before any hospital is asked. "
+app = command_line(
+    "fedward-sim",
+    "Try a study on one machine, before any hospital is asked. "
     "UNSAFE with real patients' data: its randomness is seeded. Start with: fedward-sim scenario heart",
 )
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        say(f"fedward-sim {VERSION}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()
