@@ -27,7 +27,7 @@ def test_the_norm_is_over_all_tensors() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("index", [0, 65_535, 65_536, 69_999])
+@pytest.mark.parametrize("index", [0, 8_191, 8_192, 69_999])
 def test_one_value_that_is_not_finite_is_found_wherever_it_is(value: float, index: int) -> None:
     bad = GOOD["w"].copy()
     bad[index] = value
