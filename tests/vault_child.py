@@ -92,7 +92,7 @@ def arm(site: Site, point: str) -> None:
         case "in training":
             site.trainer.before = _die
         case "before the reply's file":
-            site.store.replies.write = _die  # type: ignore[method-assign]
+            site.store.replies.write = _die  # type: ignore[method-assign, assignment]
         case "with half a reply's file":
             _before_replacing(".reply")
         case "after the reply's file":
@@ -100,7 +100,7 @@ def arm(site: Site, point: str) -> None:
         case "before the settlement's commit":
             _commits(site, 2)
         case "before the anchor":
-            site.store.anchor.write = _die  # type: ignore[method-assign]
+            site.store.anchor.write = _die  # type: ignore[method-assign, assignment]
         case "with half an anchor":
             _before_replacing("anchor")
         case "after the anchor":

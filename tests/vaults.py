@@ -275,7 +275,7 @@ class Coordinator:
 
     def train(self, round_number: int = 1, attempt: int = 1, *, value: float = 0.0, **changes: object) -> Parcel:
         """An instruction to train."""
-        return self.sealed(self.head(round=round_number, attempt=attempt, **changes), self.weights(value))
+        return self.sealed(self.head(Task.TRAIN, round=round_number, attempt=attempt, **changes), self.weights(value))
 
     def conclude(self, **changes: object) -> Parcel:
         """The last instruction of a study."""

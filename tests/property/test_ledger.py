@@ -162,7 +162,7 @@ class Vaults(RuleBasedStateMachine):
             case "reserved":
                 self.site.trainer.before = die
             case "trained":
-                store.replies.write = die  # type: ignore[method-assign]
+                store.replies.write = die  # type: ignore[method-assign, assignment]
             case "filed":
 
                 def write(instruction: bytes, parts: list[memoryview]) -> None:
@@ -171,7 +171,7 @@ class Vaults(RuleBasedStateMachine):
 
                 store.replies.write = write  # type: ignore[method-assign, assignment]
             case "settled":
-                store.anchor.write = die  # type: ignore[method-assign]
+                store.anchor.write = die  # type: ignore[method-assign, assignment]
             case _:
                 written = store.anchor.write
 

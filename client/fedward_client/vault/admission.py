@@ -66,7 +66,6 @@ from fedward_shared.contracts.study import Study
 from fedward_shared.crypto import round_key
 from fedward_shared.crypto.signing import Purpose, verify
 from fedward_shared.errors import PolicyError, RefusedError, SignatureError, StudyFileError, WireError
-from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load
 from fedward_shared.privacy.events import Event
 from fedward_shared.version import PROTOCOL, VERSION
@@ -188,7 +187,7 @@ def check_means(
     if verdict is Verdict.RESERVE and standing.reserved >= study.strategy.charged_rounds:  # 15
         raise NotAdmitted(RefusalCode.WRONG_ROUND)
     _check_policy(study, policy)  # 16
-    if standing.data is None or standing.data.contract != contract_digest(study.data):  # 17
+    if standing.data is None or standing.data.contract != standing.dossier.contract:  # 17
         raise NotAdmitted(RefusalCode.NO_DATA)
     if verdict is Verdict.CONCLUDE:
         return standing.data

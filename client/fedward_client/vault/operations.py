@@ -7,10 +7,11 @@ while the vault is stopped. Deciding is signed with the vault's key and noted in
 from __future__ import annotations
 
 from fedward_client.vault.books import Books
+from fedward_client.vault.commitments import check_policy, in_words, weigh
 from fedward_client.vault.inbox import DataSets, Imported
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.preview import preview
-from fedward_client.vault.spending import Accountant, check_claims, finite, pld, study_epsilon, study_event
+from fedward_client.vault.spending import Accountant, pld, study_epsilon
 from fedward_client.vault.studies import Dossier, StudyState
 from fedward_client.vault.views import (
     ChainCheck,
@@ -26,9 +27,6 @@ from fedward_client.vault.views import (
 from fedward_shared.contracts.budget import Spend
 from fedward_shared.crypto.keys import fingerprint
 from fedward_shared.errors import BudgetError, LockedError, PolicyError, UsageError
-from fedward_shared.manifest.contract import contract_digest
-from fedward_shared.privacy.events import Event, SampledGaussian
-from fedward_shared.version import PROTOCOL, VERSION
 
 __all__ = ["Operations"]
 
@@ -77,7 +75,7 @@ class Operations:
             site=self._site,
             study_key=fingerprint(self._study_key),
             epsilon=study_epsilon(dossier.study, self._site, self._accountant),
-            data_sets=tuple(self._choice(dossier, data) for data in self._fitting(dossier)),
+            data_sets=tuple(self._weigh(dossier, data) for data in self._fitting(dossier)),
             problems=self._problems(dossier),
         )
 
@@ -95,14 +93,14 @@ class Operations:
                 f"the study is approved already, by {dossier.decision.by if dossier.decision else 'somebody'}",
                 hint="To change the data set: fedward-site withdraw, then approve again.",
             )
-        self._check_policy(dossier)
+        check_policy(dossier.study, self._site, self._policy, self._accountant)
         data = self._data_sets.newest(data_set)
-        if data is None or data.contract != contract_digest(dossier.study.data):
+        if data is None or data.contract != dossier.contract:
             raise UsageError(
                 f"{data_set!r} holds no data that were imported under this study's contract",
                 hint="Import them first: fedward-site import FILE --contract STUDY --data-set NAME",
             )
-        choice = self._choice(dossier, data)
+        choice = self._weigh(dossier, data)
         if not choice.covered:
             raise BudgetError(
                 f"with this study and all others approved on {data_set!r}, a patient's ε could reach "
@@ -159,7 +157,7 @@ class Operations:
                 attempt=reservation.attempt,
                 data_set=reservation.data_set,
                 dataset_version=reservation.dataset_version,
-                event=_in_words(reservation.event),
+                event=in_words(reservation.event),
                 at=reservation.at,
                 replied=reservation.settled is not None,
             )
@@ -267,30 +265,18 @@ class Operations:
         )
 
     def _fitting(self, dossier: Dossier) -> list[Imported]:
-        wanted = contract_digest(dossier.study.data)
         found = (self._data_sets.newest(name) for name in self._data_sets.names())
-        return [data for data in found if data is not None and data.contract == wanted]
+        return [data for data in found if data is not None and data.contract == dossier.contract]
 
-    def _choice(self, dossier: Dossier, data: Imported) -> DataSetChoice:
-        """What the data set would have cost if every study approved on it, and this one, ran to its end."""
-        others = [
-            one
-            for one in self._books.studies.all()
-            if one.data_set == data.data_set and one.concluded_at is None and one.hash != dossier.hash
-        ]
-        running = [dossier, *others]
-        over = self._books.ledger.events(data.data_set, without=[one.hash for one in running])
-        events = (*over, *(study_event(one.study, self._site) for one in running))
-        after = self._accountant(events, self._policy.delta)
-        counted = self._accountant(finite(events), self._policy.delta)
-        unsafe = finite(events) != events
-        return DataSetChoice(
-            data_set=data.data_set,
-            version=data.version,
-            spent=self._accountant(self._books.ledger.events(data.data_set), self._policy.delta),
-            after=after,
-            max_epsilon=self._policy.max_epsilon,
-            covered=counted <= self._policy.max_epsilon and (self._policy.allow_unsafe_no_privacy or not unsafe),
+    def _weigh(self, dossier: Dossier, data: Imported) -> DataSetChoice:
+        return weigh(
+            dossier,
+            data,
+            studies=self._books.studies.all(),
+            ledger=self._books.ledger,
+            site=self._site,
+            policy=self._policy,
+            accountant=self._accountant,
         )
 
     def _spend(self, data_set: str) -> DataSetSpend:
@@ -309,34 +295,15 @@ class Operations:
     def _problems(self, dossier: Dossier) -> tuple[str, ...]:
         problems = []
         try:
-            self._check_policy(dossier)
+            check_policy(dossier.study, self._site, self._policy, self._accountant)
         except PolicyError as error:
             problems.append(error.message)
         fitting = self._fitting(dossier)
         if not fitting:
             problems.append("no data were imported under this study's contract yet")
-        elif not any(self._choice(dossier, data).covered for data in fitting):
+        elif not any(self._weigh(dossier, data).covered for data in fitting):
             problems.append("no data set's budget covers the study to its end")
         return tuple(problems)
-
-    def _check_policy(self, dossier: Dossier) -> None:
-        study, policy = dossier.study, self._policy
-        if study.code_version != VERSION or study.protocol != PROTOCOL:
-            raise PolicyError(
-                f"the study declares Fedward {study.code_version}, and {VERSION} runs here",
-                hint="Install the version that the study declares.",
-            )
-        if study.privacy.unsafe_no_privacy and not policy.allow_unsafe_no_privacy:
-            raise PolicyError(
-                "the study adds no noise at all, and the site's policy does not allow that",
-                hint="If this site accepts an infinite ε: allow_unsafe_no_privacy = true in policy.toml.",
-            )
-        if study.privacy.delta != policy.delta:
-            raise PolicyError(
-                f"the study counts at δ = {study.privacy.delta:g}, the site's policy at δ = {policy.delta:g}",
-                hint="Both must be equal. Agree with the coordinator on one δ.",
-            )
-        check_claims(study, self._site, self._accountant)
 
     def _refuse(self, dossier: Dossier, state: StudyState, by: str, now: float) -> DecisionView:
         person, at = _person(by), int(now)
@@ -349,10 +316,3 @@ def _person(name: str) -> str:
     if not 0 < len(person) <= _LONGEST_NAME or not person.isprintable():
         raise UsageError("who decides? A decision carries a name, in one line", hint="Add: --by 'Your Name'")
     return person
-
-
-def _in_words(event: Event) -> str:
-    if isinstance(event, SampledGaussian):
-        steps = "step" if event.steps == 1 else "steps"
-        return f"{event.steps} {steps}, σ = {event.noise_multiplier:.4g}, q = {event.sampling_rate:.4g}"
-    return f"{event.steps} steps without privacy"

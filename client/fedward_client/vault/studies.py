@@ -19,6 +19,7 @@ from fedward_shared.contracts.study import Study
 from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.crypto.signing import Purpose, sign, verify
 from fedward_shared.errors import LockedError, SignatureError
+from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.wire.codec import StudyOffer
 from fedward_shared.wire.tensors import Layout, layout
@@ -61,12 +62,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """A study as this site knows it. Rounds up to `durable_through` are over, by the coordinator's own word."""
+    """A study as this site knows it. Rounds up to `durable_through` are over, by the coordinator's own word.
+
+    `plan` and `contract` (a digest) follow from the study, and are computed once.
+    """
 
     hash: bytes
     manifest: bytes
     study: Study
     plan: Layout
+    contract: bytes
     state: StudyState
     decision: Decision | None
     round_key_body: bytes
@@ -90,7 +95,7 @@ class Studies:
         self._study_key = study_key
         self._key = key
         self._public = public_bytes(key)
-        self._read: dict[bytes, tuple[Study, Layout]] = {}
+        self._read: dict[bytes, tuple[Study, Layout, bytes]] = {}
         self._signed: set[tuple[bytes, bytes]] = set()
 
     def find(self, digest: bytes) -> Dossier | None:
@@ -155,7 +160,7 @@ class Studies:
 
     def _dossier(self, row: tuple[Any, ...]) -> Dossier:
         digest, manifest, signature, key_body, key_signature, offered_at, state, body, signed, durable, concluded = row
-        study, plan = self._study(digest, manifest, signature)
+        study, plan, contract = self._study(digest, manifest, signature)
         decision = self._decision(digest, body, signed)
         believed = StudyState(state) if decision and str(decision.state) == state else StudyState.PROPOSED
         return Dossier(
@@ -163,6 +168,7 @@ class Studies:
             manifest=manifest,
             study=study,
             plan=plan,
+            contract=contract,
             state=believed,
             decision=decision,
             round_key_body=key_body,
@@ -172,7 +178,7 @@ class Studies:
             concluded_at=concluded,
         )
 
-    def _study(self, digest: bytes, manifest: bytes, signature: bytes) -> tuple[Study, Layout]:
+    def _study(self, digest: bytes, manifest: bytes, signature: bytes) -> tuple[Study, Layout, bytes]:
         known = self._read.get(digest)
         if known is None:
             try:
@@ -182,7 +188,7 @@ class Studies:
             study = load(manifest)
             if study_hash(manifest) != digest or study.resolved is None:
                 raise LockedError("a stored study is not the one that its name says")
-            known = self._read[digest] = (study, layout(study.resolved.tensors))
+            known = self._read[digest] = (study, layout(study.resolved.tensors), contract_digest(study.data))
         return known
 
     def _decision(self, digest: bytes, body: bytes | None, signature: bytes | None) -> Decision | None:
