@@ -105,7 +105,7 @@ def test_a_folder_that_is_held_without_an_answer_is_an_error(home: SiteHome, mon
 def test_a_vault_that_just_ends_is_waited_for(home: SiteHome, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = FolderLock(home.vault_dir)
     lock.__enter__()
-    monkeypatch.setattr(admin.time, "sleep", lambda _: lock.__exit__(None, None, None))
+    monkeypatch.setattr("fedward_client.vault.admin.time.sleep", lambda _: lock.__exit__(None, None, None))
     assert call(home, "status")["site"] == "north"
 
 
