@@ -15,6 +15,7 @@ from fedward_server.enrolment import EnrolmentDesk, EnrolmentService, RateLimit
 from fedward_server.enrolment.founding import Founded, found
 from fedward_server.enrolment.inviting import invite_site
 from fedward_server.home import CoordinatorHome, CoordinatorSettings, Ports
+from fedward_server.link.service import LinkService
 from fedward_server.registry import InviteKind, Registry
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.invite import Invite, enrolment_body
@@ -81,7 +82,7 @@ class Federation:
         return self.desk.enrol(request.SerializeToString())[1].certificate
 
     def serve(self, *, limit: RateLimit | None = None) -> EnrolmentService:
-        """The service on a free port, which invites then name."""
+        """Enrolment on a free port, which invites then name."""
         service = EnrolmentService(
             "127.0.0.1:0",
             desk=self.desk,
@@ -89,7 +90,22 @@ class Federation:
             cert_pem=self.home.server_certificate.read_bytes(),
             limit=limit,
         )
-        self.home.remember_ports(Ports(link=service.port, enrolment=service.port))
+        self.home.remember_ports(Ports(link=self.home.ports().link, enrolment=service.port))
+        return service
+
+    def serve_link(self) -> LinkService:
+        """The link on a free port, which invites then name."""
+        home = self.home
+        service = LinkService(
+            "127.0.0.1:0",
+            home.server_key_file.read_bytes(),
+            home.server_certificate.read_bytes(),
+            home.ca_certificate.read_bytes(),
+            admit=self.registry.is_admitted,
+            spool=None,
+            on_change=lambda: None,
+        )
+        home.remember_ports(Ports(link=service.port, enrolment=home.ports().enrolment))
         return service
 
 

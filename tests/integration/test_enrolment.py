@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 
+import grpc
 import pytest
 
 from fedward_client.enrolment.coordinator import Coordinator
@@ -21,12 +23,14 @@ from fedward_client.vault.ledger import Ledger
 from fedward_client.vault.store import Store
 from fedward_server.enrolment import EnrolmentService
 from fedward_server.home import CoordinatorHome, Ports
+from fedward_server.link.service import LinkService
 from fedward_server.registry import InviteKind, Registry
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.invite import Invite, parse_invite
 from fedward_shared.errors import FedwardError, IsolationError, LinkError, RefusedError, UsageError
 from fedward_shared.files import FolderLock, write_atomic
 from fedward_shared.wire.enrolment_pb2 import EnrolReply, EnrolRequest
+from fedward_shared.wire.frames import hello_frame
 from tests.federation import Federation, found_federation
 
 pytestmark = pytest.mark.processes
@@ -42,6 +46,13 @@ def service(federation: Federation) -> Iterator[EnrolmentService]:
     service = federation.serve()
     yield service
     service.close()
+
+
+@pytest.fixture
+def link(federation: Federation) -> Iterator[LinkService]:
+    link = federation.serve_link()
+    yield link
+    link.close()
 
 
 def command(program: str, *words: str, stdin: str = "", code: int = 0) -> str:
@@ -74,7 +85,8 @@ def test_from_nothing_to_a_site_that_joined(tmp_path: Path) -> None:
 
     home = CoordinatorHome(Path(hub))
     registry = Registry(home.registry_db)
-    service = Federation(home, None, registry, time_of_day).serve()  # type: ignore[arg-type]  # what was founded is above
+    hub_now = Federation(home, None, registry, time_of_day)  # type: ignore[arg-type]  # what was founded is above
+    service, link = hub_now.serve(), hub_now.serve_link()
     try:
         said = command("fedward-coordinator", "invite", "north", "--home", hub)
         assert all(shown in said for shown in prints)
@@ -94,8 +106,10 @@ def test_from_nothing_to_a_site_that_joined(tmp_path: Path) -> None:
         command("fedward-coordinator", "sites", "revoke", "north", "--yes", "--home", hub)
         assert "revoked" in command("fedward-coordinator", "sites", "--home", hub)
         assert registry.revoked_since() != []
+        assert "revoked" in command("fedward-site", "doctor", "--home", site, code=1)
     finally:
         service.close()
+        link.close()
 
 
 def time_of_day() -> float:
@@ -319,7 +333,7 @@ def test_two_joins_at_once_do_not_mix(federation: Federation, service: Enrolment
 
 
 def test_a_doctor_finds_nothing_at_a_healthy_site(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())
@@ -331,7 +345,9 @@ def test_a_doctor_finds_nothing_at_a_healthy_site(
     assert {name: finding.state for name, finding in found.items() if finding.state is State.FAIL} == {}
 
 
-def test_a_doctor_names_what_is_wrong(federation: Federation, service: EnrolmentService, tmp_path: Path) -> None:
+def test_a_doctor_names_what_is_wrong(
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+) -> None:
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())
     home.vault_key_file.chmod(0o644)
@@ -347,15 +363,18 @@ def test_a_doctor_names_what_is_wrong(federation: Federation, service: Enrolment
         assert found[subject].advice
     assert findings(home, lambda: now + 80 * 86400)["certificate"].state is State.WARN
     service.close()
+    link.close()
     found = findings(home, federation.clock)
     assert found["coordinator"].state is State.FAIL
     assert found["clock"].state is State.WARN
 
 
-def test_a_doctor_notices_an_impostor(federation: Federation, service: EnrolmentService, tmp_path: Path) -> None:
+def test_a_doctor_notices_an_impostor(
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+) -> None:
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())
-    impostor = found_federation(tmp_path / "impostor").serve()
+    impostor = found_federation(tmp_path / "impostor").serve_link()
     try:
         identity = home.load()
         home.save(type(identity)(**{**asdict(identity), "link_port": impostor.port}))
@@ -366,7 +385,40 @@ def test_a_doctor_notices_an_impostor(federation: Federation, service: Enrolment
     assert "not the coordinator" in found.found
 
 
-def test_a_doctor_lets_a_running_vault_be(federation: Federation, service: EnrolmentService, tmp_path: Path) -> None:
+def test_a_doctor_notices_a_revocation(
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+) -> None:
+    home = SiteHome(tmp_path / "site")
+    join(home, federation.invite())
+    federation.registry.revoke("north")
+    found = findings(home, federation.clock)["coordinator"]
+    assert found.state is State.FAIL
+    assert "revoked" in found.found
+
+
+def test_a_doctor_does_not_take_the_gateways_place(
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+) -> None:
+    """A running gateway keeps its stream while somebody looks whether the site is admitted."""
+    home = SiteHome(tmp_path / "site")
+    join(home, federation.invite())
+    pem = [path.read_bytes() for path in (home.ca_certificate, home.gateway_key, home.gateway_certificate)]
+    credentials = grpc.ssl_channel_credentials(*pem)
+    with grpc.secure_channel(f"127.0.0.1:{link.port}", credentials) as channel:
+        frames = SimpleQueue[bytes]()
+        frames.put(hello_frame())
+        stream = channel.stream_stream("/fedward.link.v1.Link/Attach", bytes, bytes)(iter(frames.get, b""))
+        next(stream)
+        assert link.attached() == {"north"}
+        assert findings(home, federation.clock)["coordinator"].state is State.OK
+        assert link.attached() == {"north"}
+        assert stream.is_active()
+        stream.cancel()
+
+
+def test_a_doctor_lets_a_running_vault_be(
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+) -> None:
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())
     with FolderLock(home.vault_dir):
@@ -374,7 +426,7 @@ def test_a_doctor_lets_a_running_vault_be(federation: Federation, service: Enrol
 
 
 def test_a_doctor_exits_with_1_where_something_fails(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())
@@ -391,14 +443,15 @@ def test_an_invite_survives_the_mail(federation: Federation, service: EnrolmentS
     assert join(SiteHome(tmp_path / "site"), parse_invite(received)).identity.site == "north"
 
 
-def test_ports_are_remembered_for_invites(federation: Federation, service: EnrolmentService) -> None:
-    assert federation.home.ports() == Ports(service.port, service.port)
-    assert federation.invite().enrolment_port == service.port
+def test_ports_are_remembered_for_invites(federation: Federation, service: EnrolmentService, link: LinkService) -> None:
+    assert federation.home.ports() == Ports(link.port, service.port)
+    invite = federation.invite()
+    assert (invite.link_port, invite.enrolment_port) == (link.port, service.port)
 
 
 @pytest.mark.parametrize("locked", [False, True])
 def test_a_doctor_says_whether_the_ledger_is_locked(
-    federation: Federation, service: EnrolmentService, tmp_path: Path, locked: bool
+    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path, locked: bool
 ) -> None:
     home = SiteHome(tmp_path / "site")
     join(home, federation.invite())

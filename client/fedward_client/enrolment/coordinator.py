@@ -11,11 +11,12 @@ from google.protobuf.message import DecodeError, Message
 
 from fedward_shared.crypto.certificates import to_pem
 from fedward_shared.errors import FedwardError, LinkError, RefusedError, SignatureError, WireError
-from fedward_shared.wire import enrolment_pb2
+from fedward_shared.wire import enrolment_pb2, link_pb2
 from fedward_shared.wire.enrolment_pb2 import ClockReply, ClockRequest, EnrolReply, EnrolRequest
 
-__all__ = ["Coordinator", "address"]
+__all__ = ["Coordinator", "address", "is_admitted"]
 
+_ATTACH = f"/{link_pb2.DESCRIPTOR.services_by_name['Link'].full_name}/Attach"
 _SERVICE = enrolment_pb2.DESCRIPTOR.services_by_name["Enrolment"].full_name
 _SECONDS = 20.0
 _ATTEMPTS = 3
@@ -94,6 +95,28 @@ class Coordinator:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             return RefusedError(details, hint="Wait a minute and run the same command again.")
         return WireError(f"the coordinator did not take the request: {details}", hint="Is it another version?")
+
+
+def is_admitted(host: str, port: int, authority: bytes, key: bytes, certificate: bytes) -> bool:
+    """Whether the link's service admits a site's certificate (all PEM).
+
+    The stream is opened and ended without a word: who may attach is decided before the first frame, and only a greeting
+    would take the place of the gateway's own stream.
+
+    Raises:
+        LinkError: the answer is neither yes nor no.
+    """
+    credentials = grpc.ssl_channel_credentials(authority, key, certificate)
+    with grpc.secure_channel(address(host, port), credentials, options=_OPTIONS) as channel:
+        call = channel.stream_stream(_ATTACH, bytes, bytes)(iter(()), timeout=_SECONDS)
+        try:
+            for _ in call:
+                pass
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.PERMISSION_DENIED:
+                return False
+            raise LinkError(f"the coordinator ended the link: {error.details()}") from error
+    return True
 
 
 def address(host: str, port: int) -> str:

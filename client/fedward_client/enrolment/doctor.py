@@ -102,7 +102,28 @@ def _link(home: SiteHome, identity: SiteIdentity) -> Finding:
             f"cannot be reached: {error.strerror or error}",
             "Is it running, and does this machine's firewall let connections out to that port?",
         )
-    return Finding(subject, State.OK, "reached; TLS 1.3, both sides certified")
+    return _admission(home, identity, subject)
+
+
+def _admission(home: SiteHome, identity: SiteIdentity, subject: str) -> Finding:
+    """Whether the coordinator still admits the certificate; a running gateway keeps its own stream."""
+    from fedward_client.enrolment.coordinator import is_admitted
+
+    pem = [
+        read_limited(path, _SMALL_FILE) for path in (home.ca_certificate, home.gateway_key, home.gateway_certificate)
+    ]
+    try:
+        admitted = is_admitted(identity.host, identity.link_port, *pem)
+    except FedwardError as error:
+        return Finding(subject, State.FAIL, error.message, error.hint)
+    if not admitted:
+        return Finding(
+            subject,
+            State.FAIL,
+            "reached; it does not admit this certificate (revoked, or replaced by a newer one)",
+            "Ask the coordinator; to come back, an invite made with --renew, then: fedward-site join INVITE --again",
+        )
+    return Finding(subject, State.OK, "reached; TLS 1.3, both sides certified, this site admitted")
 
 
 def _shake_hands(home: SiteHome, identity: SiteIdentity) -> None:
