@@ -163,7 +163,9 @@ def _warn_not_joined(study: Study, home: CoordinatorHome) -> None:
     if not home.registry_db.exists():
         return
     for name in sites_not_joined(study, home):
-        say(f"warning: {name} has not joined this coordinator; invite it: fedward-coordinator invite {name}")
+        say(
+            f"warning: {name} has not joined this coordinator; invite it: fedward-coordinator invite {name} --home {home.root}"
+        )
 
 
 def _working(what: str) -> Status:
