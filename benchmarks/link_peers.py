@@ -172,7 +172,8 @@ class _EchoVault:
 
 
 def _vault(home: str) -> None:
-    with DoorServer(SiteHome(Path(home)).door, _EchoVault()):
+    folders = SiteHome(Path(home))
+    with DoorServer(folders.door, _EchoVault(), spool=folders.vault_dir):
         threading.Event().wait()
 
 

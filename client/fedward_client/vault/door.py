@@ -60,20 +60,29 @@ class DoorHandler(Protocol):
 class DoorServer:
     """Listens on the Unix socket `path` until closed. A second stream takes the place of the first.
 
-    The socket gets mode 0660 and its folder 0750: give the folder the gateway's group.
+    The socket gets mode 0660 and its folder 0750: give the folder the gateway's group. Large payloads come in through
+    unnamed files in `spool`, a folder of the vault's, which takes a third of the time of fresh memory.
 
     Raises:
         UsageError: the path is too long for a Unix socket.
         LinkError: the socket cannot be bound.
     """
 
-    def __init__(self, path: Path, handler: DoorHandler, *, progress_seconds: float = _PROGRESS_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        handler: DoorHandler,
+        *,
+        spool: Path | None = None,
+        progress_seconds: float = _PROGRESS_SECONDS,
+    ) -> None:
         if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
             raise UsageError(
                 f"{path} is longer than {_MAX_SOCKET_PATH} bytes, which no Unix socket's path can be",
                 hint="Choose a --home with a shorter path.",
             )
         self._handler = handler
+        self._spool = spool
         self._progress_seconds = progress_seconds
         self._lock = threading.Lock()
         self._working = threading.Lock()
@@ -120,7 +129,7 @@ class DoorServer:
         self._replace(stream)
         if not context.add_callback(stream.end):
             return
-        threading.Thread(target=stream.read, args=(requests,), name="door-read", daemon=True).start()
+        threading.Thread(target=stream.read, args=(requests, self._spool), name="door-read", daemon=True).start()
         threading.Thread(target=stream.work, name="door-work", daemon=True).start()
         yield from stream.send(self._progress_seconds)
 
@@ -154,19 +163,20 @@ class _Stream:
         self._abandoned = True
         self.hang_up()
 
-    def read(self, requests: Iterator[bytes]) -> None:
+    def read(self, requests: Iterator[bytes], spool: Path | None) -> None:
         """Reassembles instructions until the stream ends; in a thread of its own."""
         inbox = Inbox(
             lambda head: codec.decode_instruction(head).payload_bytes,
             lambda _, head: self._handler.limit(head),
             too_large=Refused(RefusalCode.TOO_LARGE),
+            spool=spool,
         )
         try:
             for raw in requests:
                 self._take(inbox.feed(raw))
         except grpc.RpcError:
             pass
-        except FedwardError as error:
+        except (FedwardError, OSError) as error:
             _log.warning("the door's stream was ended: %s", error)
             self.hang_up()
         finally:

@@ -65,7 +65,7 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
             reports=home.reports,
         )
         held.enter_context(vault)
-        held.enter_context(DoorServer(home.door, vault))
+        held.enter_context(DoorServer(home.door, vault, spool=home.vault_dir))
         held.enter_context(AdminSocket(home.admin_sock, office.dispatch))
         _LOG.info("the vault of %s is open (Fedward %s)", identity.site, VERSION)
         stop.wait()
