@@ -63,6 +63,7 @@ class Coordinator:
             stack.enter_context(FolderLock(self._home.root))
             self._registry = Registry(self._home.registry_db)
             stack.callback(self._registry.close)
+            known = max((entry.number for entry in self._registry.revoked_since()), default=0)
             spool = self._home.root / "spool"
             shutil.rmtree(spool, ignore_errors=True)
             spool.mkdir(mode=0o700)
@@ -87,7 +88,7 @@ class Coordinator:
             self._board = StatusBoard(self._home.root, link_port=self._link.port, enrolment_port=enrolment.port)
             self._attachment_changed()
             stack.callback(self._board.show, phase="stopped", attached=())
-            stack.enter_context(self._watching_revocations())
+            stack.enter_context(self._watching_revocations(known))
             self._tell("", None, f"link at port {self._link.port}, enrolment at port {enrolment.port}")
             yield
 
@@ -171,12 +172,15 @@ class Coordinator:
             board.show(attached=tuple(sorted(self._link.attached())))
 
     @contextmanager
-    def _watching_revocations(self) -> Iterator[None]:
-        """Cuts sites off within a second of `sites revoke`, which is another process."""
+    def _watching_revocations(self, known: int) -> Iterator[None]:
+        """Cuts sites off within a second of `sites revoke`, which is another process.
+
+        Revocations up to number `known` were there before the link was, and so nobody under them was admitted.
+        """
         stop = threading.Event()
 
         def watch() -> None:
-            last = max((entry.number for entry in self._registry.revoked_since()), default=0)
+            last = known
             while not stop.wait(_REVOCATION_SECONDS):
                 try:
                     found = self._registry.revoked_since(last)

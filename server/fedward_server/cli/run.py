@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def run(
     *,
     study: Annotated[
-        str, typer.Option(help="Run only this study (name or id); one that failed goes on from its last round.")
+        str, typer.Option(help="Run only this study (name or id). One that failed goes on from its last round.")
     ] = "",
     until_done: Annotated[bool, typer.Option("--until-done", help="End when no study is left to run.")] = False,
     home: HomeOption = DEFAULT_HOME,

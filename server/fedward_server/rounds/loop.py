@@ -100,6 +100,8 @@ class RoundLoop:
         state = self._resume()
         while state.round < self._study.strategy.rounds:
             state = self._attempt(state)
+            if self._desk.layout.payload_bytes > _LARGE_MODEL:
+                gc.collect()  # Flower's messages form cycles that hold every update
         final = self._released(state)
         delivered = self._conclude(state, final)
         self._say(Phase.DONE, state, "the final model is there")
@@ -179,9 +181,6 @@ class RoundLoop:
         record = state.attempts[-1]
         away = "; ".join(f"{entry.site}: {entry.reason}" for entry in record.sites if not entry.took_part)
         self._say(Phase.ROUND_DONE, state, f"{len(record.took_part)} took part" + (f"; {away}" if away else ""))
-        if self._desk.layout.payload_bytes > _LARGE_MODEL:
-            del answers, arrays
-            gc.collect()  # Flower's messages form cycles that hold every update
         return state
 
     def _fall_short(self, state: Checkpoint, record: Attempt) -> Checkpoint:
