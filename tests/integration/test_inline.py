@@ -53,9 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ill = int(rng.random() < 1 / (1 + np.exp(-(age - 55) / 8)))
                 split = "test" if number % 6 == 0 else "train"
                 writer.writerow([f"p{number}", split, age, int(rng.integers(1, 5)), ill])
-        import_into(
-            folder, site, lambda inbox, file=file, site=site: import_table(file, TWO_SITES.encode(), site, inbox)
-        )
+        import_into(folder, site, partial(import_table, file, TWO_SITES.encode(), site))
     return folder
 
 
@@ -89,7 +87,7 @@ def by_hand(manifest: bytes, data: Path) -> NDArray[np.float64]:
             average += local * study.sites[name].size / total
         model = average
         models.append(model)
-    return np.mean(models[-study.strategy.average_last :], axis=0)
+    return np.asarray(np.mean(models[-study.strategy.average_last :], axis=0))
 
 
 @pytest.mark.parametrize("average_last", [1, 2])
