@@ -163,9 +163,8 @@ def _warn_not_joined(study: Study, home: CoordinatorHome) -> None:
     if not home.registry_db.exists():
         return
     for name in sites_not_joined(study, home):
-        say(
-            f"warning: {name} has not joined this coordinator; invite it: fedward-coordinator invite {name} --home {home.root}"
-        )
+        invite = f"fedward-coordinator invite {name} --home {home.root}"
+        say(f"warning: {name} has not joined this coordinator; invite it: {invite}")
 
 
 def _working(what: str) -> Status:
