@@ -17,7 +17,9 @@ from fedward_shared.errors import WireError
 from fedward_shared.wire import tensors
 
 EXAMPLES = 1000 if os.environ.get("FEDWARD_LONG") else 100
-NAMES = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=12)
+NAMES = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=12).filter(
+    lambda name: name != "__metadata__"
+)
 SHAPES = st.lists(st.integers(1, 4), max_size=4).map(tuple)
 SPECS = st.lists(st.builds(TensorSpec, NAMES, SHAPES), min_size=1, max_size=6, unique_by=lambda spec: spec.name)
 Arrays = Mapping[str, NDArray[np.float32]]
