@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 
 def command(module: str, *arguments: str) -> tuple[str, ...]:
     """The command line that runs `module` on the leash of the calling process."""
-    return (sys.executable, "-m", "fedward_client.leash", str(os.getpid()), module, *arguments)
+    return (sys.executable, "-P", "-m", "fedward_client.leash", str(os.getpid()), module, *arguments)
 
 
 def hold(parent: int) -> None:

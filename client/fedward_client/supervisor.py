@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
+from fedward_client.gateway.settings import STATUS_FILE
+from fedward_client.gateway.status import State, read_status
 from fedward_client.home import SiteHome
 from fedward_client.leash import command
 from fedward_client.vault.isolation import UNSAFE_SWITCH
@@ -29,6 +31,7 @@ from fedward_shared.files import FolderLock, write_atomic
 __all__ = ["Child", "Supervisor", "gateway_child", "running", "vault_child"]
 
 _TICK_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
 _STOP_SECONDS = 15.0
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -42,13 +45,18 @@ _OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process to keep alive. It is ready when its `socket` (if it has one) takes a connection."""
+    """A process to keep alive. It is ready when its `socket` (if it has one) takes a connection.
+
+    `tells` gives what the process itself says of its state, in words, once it has been running since a time (seconds
+    since 1970); empty where it has said nothing yet.
+    """
 
     name: str
     command: tuple[str, ...]
     log: Path
     pid_file: Path
     socket: Path | None = None
+    tells: Callable[[float], str] = lambda _since: ""
 
 
 def vault_child(home: SiteHome, prefix: Sequence[str], *, unsafe: bool) -> Child:
@@ -61,7 +69,15 @@ def vault_child(home: SiteHome, prefix: Sequence[str], *, unsafe: bool) -> Child
 def gateway_child(home: SiteHome) -> Child:
     """The gateway."""
     line = command("fedward_client.gateway", "--home", str(home.root.absolute()))
-    return Child("gateway", line, home.logs / "gateway.log", home.run_dir / "gateway.pid")
+    status = home.gateway_dir / STATUS_FILE
+
+    def tells(since: float) -> str:
+        found = read_status(status)
+        if found is None or max(found.since, found.last_error_at) < int(since):
+            return ""
+        return found.state if found.state == State.ATTACHED or not found.last_error else found.last_error
+
+    return Child("gateway", line, home.logs / "gateway.log", home.run_dir / "gateway.pid", tells=tells)
 
 
 def running(pid_file: Path) -> int | None:
@@ -88,7 +104,10 @@ class _Running:
     child: Child
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
+    since: float = 0.0
     ready: bool = False
+    told: str = ""
+    look_at: float = 0.0
     pause: float = _FIRST_PAUSE_SECONDS
     start_at: float = 0.0
 
@@ -131,10 +150,20 @@ class Supervisor:
                     self._start(state, now)
             elif state.process.poll() is not None:
                 self._ended(state, state.process.returncode, now)
-            elif not state.ready and _answers(state.child.socket):
-                state.ready = True
-                if state.child.socket:
-                    self._announce(f"{state.child.name}: ready")
+            elif now >= state.look_at:
+                state.look_at = now + _LOOK_SECONDS
+                self._look(state)
+
+    def _look(self, state: _Running) -> None:
+        """Says what has changed with a child that runs."""
+        child = state.child
+        if child.socket and not state.ready and _answers(child.socket):
+            state.ready = True
+            self._announce(f"{child.name}: ready")
+        told = child.tells(state.since)
+        if told not in {"", state.told}:
+            self._announce(f"{child.name}: {told}")
+            state.told = told
 
     def _start(self, state: _Running, now: float) -> None:
         child = state.child
@@ -143,9 +172,9 @@ class Supervisor:
                 child.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         pid = state.process.pid
-        record = {"pid": pid, "started": round(time.time(), 3), "ticks": _start_ticks(pid)}
+        state.started, state.since, state.ready, state.told = now, time.time(), False, ""
+        record = {"pid": pid, "started": round(state.since, 3), "ticks": _start_ticks(pid)}
         write_atomic(child.pid_file, json.dumps(record).encode())
-        state.started, state.ready = now, False
         self._announce(f"{child.name}: started (process {pid}, log {child.log})")
 
     def _ended(self, state: _Running, code: int, now: float) -> None:
@@ -184,9 +213,7 @@ def _lock_folder(child: Child) -> Path:
     return folder
 
 
-def _answers(path: Path | None) -> bool:
-    if path is None:
-        return True
+def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

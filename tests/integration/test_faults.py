@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.federation import Federation
+from tests.integration.processes import children_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(480)]
 
@@ -64,3 +65,29 @@ def test_a_frozen_gateway_is_noticed_and_a_revoked_site_is_cut_off(
         federation.processes.stop("north")
         federation.start_site("north")
         assert federation.attached() == set(), "a revoked site stays out"
+
+
+def test_a_site_ends_with_its_supervisor(tmp_path: Path) -> None:
+    """SIGKILL to `fedward-site run` leaves neither vault, nor gateway, nor training worker behind."""
+    with Federation(tmp_path) as federation:
+        federation.found()
+        federation.join("north")
+        federation.start_site("north")
+        vault, gateway = federation.vault("north"), federation.gateway("north")
+        assert vault is not None
+        assert gateway is not None
+        (worker,) = children_of(vault)
+        federation.processes.stop("north", signal.SIGKILL)
+        federation.wait(
+            lambda: not any(is_alive(pid) for pid in (vault, gateway, worker)), "the site's processes to end"
+        )
+        federation.start_site("north")
+        federation.wait(lambda: federation.attached() == {"north"}, "north to attach again")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

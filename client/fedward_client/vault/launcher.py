@@ -100,7 +100,7 @@ def how_to_isolate() -> str:
 def _works(prefix: tuple[str, ...]) -> bool:
     try:
         done = subprocess.run(
-            [*prefix, sys.executable, "-c", _TRIAL],
+            [*prefix, sys.executable, "-P", "-c", _TRIAL],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TRY_SECONDS,

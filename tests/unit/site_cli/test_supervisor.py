@@ -9,12 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fedward_client.gateway.settings import STATUS_FILE
+from fedward_client.gateway.status import State, StatusFile
+from fedward_client.home import SiteHome
 from fedward_client.leash import command
-from fedward_client.supervisor import Child, Supervisor, running
+from fedward_client.supervisor import Child, Supervisor, gateway_child, running
 from fedward_shared.errors import LockedError, RefusedError
 
 pytestmark = pytest.mark.processes
@@ -121,10 +125,37 @@ def _is_module(file: Path, module: str) -> bool:
 
 def test_a_leashed_process_does_not_outlive_a_parent_that_is_gone_already() -> None:
     line = list(command("fedward_shared.version"))
-    line[3] = "1"
+    line[4] = "1"
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 1
     assert "has ended" in done.stderr
+
+
+def test_what_a_child_says_of_its_state_is_announced_once_each_time_it_changes(tmp_path: Path) -> None:
+    words = iter(["connecting", "connecting", "", "attached", "attached", "cannot reach it"])
+
+    def tells(_since: float) -> str:
+        said = next(words, "end")
+        if said == "end":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return said
+
+    said: list[str] = []
+    Supervisor([replace(child(tmp_path, "time.sleep(60)"), tells=tells)], said.append).run()
+    assert [line.removeprefix("vault: ") for line in said[1:5]] == ["connecting", "attached", "cannot reach it", "end"]
+
+
+def test_the_gateways_state_of_an_earlier_life_is_not_told(tmp_path: Path) -> None:
+    home = SiteHome(tmp_path)
+    home.make_folders()
+    status = StatusFile(home.gateway_dir / STATUS_FILE, "example.org:1", lambda: 1000.0)
+    status.now(State.ATTACHED, "north")
+    tells = gateway_child(home).tells
+    assert tells(2000.0) == ""
+    assert tells(999.5) == "attached"
+    status.failed("cannot reach the coordinator")
+    status.now(State.CONNECTING)
+    assert tells(999.5) == "cannot reach the coordinator"
 
 
 def test_a_pid_file_of_another_life_is_not_believed(tmp_path: Path) -> None:
