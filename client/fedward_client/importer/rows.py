@@ -14,7 +14,7 @@ import polars as pl
 
 from fedward_client.importer.source import Batch
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn
-from fedward_shared.manifest.contract import canonical
+from fedward_shared.manifest.contract import BLANKS, canonical
 
 __all__ = ["Checked", "Reason", "Rejection", "check_rows", "source_columns"]
 
@@ -63,7 +63,7 @@ def check_rows(batch: Batch, contract: DataContract) -> Checked:
     """Converts a batch and sorts out what the contract does not allow."""
     names = source_columns(contract)
     raw = pl.DataFrame({f"{index}": cells for index, cells in enumerate(batch.cells)})
-    raw = raw.with_columns(pl.all().cast(pl.String).str.strip_chars())
+    raw = raw.with_columns(pl.all().cast(pl.String).str.strip_chars(BLANKS))
     pairs = _expressions(contract)
     values = raw.select(value.alias(name) for name, (value, _) in zip(names, pairs, strict=True))
     reasons = raw.select(reason.cast(pl.String).alias(f"{index}") for index, (_, reason) in enumerate(pairs))

@@ -9,14 +9,16 @@ from dataclasses import asdict
 
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract
 
-__all__ = ["canonical", "contract_digest"]
+__all__ = ["BLANKS", "canonical", "contract_digest"]
 
+BLANKS = " \t\n\r\x0b\x0c\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What is trimmed from cells: Unicode's White_Space. Python's own `strip` takes four control characters more."""
 _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
 
 def canonical(text: str) -> str:
     """A category as it is compared: without blanks around it, and `2.0` as `2` (spreadsheets add the point)."""
-    stripped = text.strip()
+    stripped = text.strip(BLANKS)
     whole = _WHOLE.fullmatch(stripped)
     return whole.group(1) if whole else stripped
 

@@ -71,6 +71,8 @@ def test_what_is_not_the_contract_does_not_count() -> None:
         ("", ""),
         ("٢.0", "٢.0"),
         ("v2.0", "v2.0"),
+        ("\u00a02.0\u3000", "2"),
+        ("\x1c2", "\x1c2"),
     ],
 )
 def test_a_category_is_compared_trimmed_and_without_a_point_and_zeros(text: str, compared: str) -> None:
