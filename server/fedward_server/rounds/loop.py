@@ -270,7 +270,6 @@ class RoundLoop:
 
     def _conclude(self, state: Checkpoint, final: Weights) -> dict[str, str]:
         """Delivers the final weights. A site that does not take them changes nothing but the report."""
-        self._say(Phase.CONCLUDING, state, "delivering the final model")
         trained = {site for attempt in state.attempts if attempt.enough for site in attempt.took_part}
         since = self._now()
         while True:
@@ -279,6 +278,7 @@ class RoundLoop:
                 break
             self._pause(self._pace.look)
         asked = [site for site in self._study.site_names if site in trained or site in ready]
+        self._say(Phase.CONCLUDING, state, f"to {', '.join(asked)}")
         content = RecordDict({"arrays": record_of(final)})
         name = group(self._study.strategy.rounds, 1)
         messages = [Message(content, self._grid.node(site), CONCLUDE, group_id=name) for site in asked]
