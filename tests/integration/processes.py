@@ -15,7 +15,7 @@ from typing import Self
 
 __all__ = ["PATIENCE", "Processes", "children_of", "wait_for"]
 
-PATIENCE = 90.0
+PATIENCE = 150.0
 """Seconds before a test gives up waiting; what is waited for takes a few at most."""
 
 _LEASHED = (
