@@ -13,16 +13,14 @@ from __future__ import annotations
 import itertools
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-import numpy as np
 from flwr.app import ArrayRecord, Error, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
-from numpy.typing import NDArray
 
 from fedward_server.link.courier import Courier, Lost, Outcome
+from fedward_server.link.pending import Patience, Pending, Weights, grouped
 from fedward_server.rounds.answers import ErrorCode, round_and_attempt
 from fedward_server.rounds.desk import Desk
 from fedward_server.rounds.store import BatchKey
@@ -39,35 +37,6 @@ CONCLUDE = f"{MessageType.QUERY}.conclude"
 _TASKS = {STUDY: Task.STUDY, CONCLUDE: Task.CONCLUDE, MessageType.TRAIN: Task.TRAIN}
 _PASSING = frozenset({RefusalCode.BUSY, RefusalCode.DOOR_CLOSED})
 """Refusals after which the same instruction is worth posting again before the deadline."""
-
-Weights = Mapping[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long, in seconds, to wait before posting again; and for a lost site once the quorum has answered."""
-
-    again: float = 0.25
-    again_most: float = 2.0
-    absent: float = 30.0
-    look: float = 0.25
-
-
-@dataclass(slots=True)
-class _Pending:
-    """One instruction that waits for its answer."""
-
-    message: Message
-    site: str
-    task: Task
-    parcel: Parcel
-    base: Weights
-    ticket: int | None = None
-    posts: int = 0
-    posted_at: float = 0.0
-    next_post: float = 0.0
-    away_since: float | None = None
-    trouble: Error = field(default_factory=lambda: Error(ErrorCode.LATE, "no answer before the deadline"))
 
 
 class LinkGrid(Grid):
@@ -88,7 +57,7 @@ class LinkGrid(Grid):
         self._now = monotonic
         self._names = desk.study.site_names
         self._ids = itertools.count(1)
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, Pending] = {}
         self._settled: dict[str, Message] = {}
         self._arrivals: queue.SimpleQueue[tuple[str, int, Outcome]] = queue.SimpleQueue()
         self._shown: tuple[int, ...] | None = None
@@ -121,11 +90,11 @@ class LinkGrid(Grid):
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Makes the instructions durable, all of them, and then posts each."""
         made: list[str] = []
-        for batch in _grouped(messages):
+        for batch in grouped(messages):
             for message, parcel, base in self._instructions(batch):
                 name = str(next(self._ids))
                 task = _TASKS[message.metadata.message_type]
-                self._pending[name] = _Pending(message, self.site(message.metadata.dst_node_id), task, parcel, base)
+                self._pending[name] = Pending(message, self.site(message.metadata.dst_node_id), task, parcel, base)
                 made.append(name)
         for name in made:
             self._post(name)
@@ -133,8 +102,7 @@ class LinkGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """The answers that are there; each is given once."""
-        while not self._arrivals.empty():
-            self._take(*self._arrivals.get())
+        self._take_all()
         return [self._settled.pop(name) for name in message_ids if name in self._settled]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -155,6 +123,7 @@ class LinkGrid(Grid):
                 self._take(*self._arrivals.get(timeout=min(left, self._patience.look)))
             except queue.Empty:
                 self._post_again(waiting)
+        self._take_all()  # what came before the deadline counts, however long the others took to check
         for name in names:
             self._give_up(name)
         answers = self.pull_messages(names)
@@ -226,6 +195,10 @@ class LinkGrid(Grid):
 
     # ---- in
 
+    def _take_all(self) -> None:
+        while not self._arrivals.empty():
+            self._take(*self._arrivals.get())
+
     def _take(self, name: str, post: int, outcome: Outcome) -> None:
         pending = self._pending.get(name)
         if pending is None or pending.posts != post:
@@ -243,7 +216,7 @@ class LinkGrid(Grid):
             else:
                 self._settle(name, self._content(pending, update))
 
-    def _refused(self, name: str, pending: _Pending, refusal: Refused) -> None:
+    def _refused(self, name: str, pending: Pending, refusal: Refused) -> None:
         try:
             self.desk.read_refusal(pending.site, pending.parcel, refusal)
         except FedwardError as error:
@@ -255,7 +228,7 @@ class LinkGrid(Grid):
         else:
             self._settle(name, trouble)
 
-    def _lost(self, pending: _Pending, trouble: Error, name: str) -> None:
+    def _lost(self, pending: Pending, trouble: Error, name: str) -> None:
         """No answer from this post: an offer can wait for the next one, work is posted again."""
         if pending.task is Task.STUDY:
             self._settle(name, trouble)
@@ -267,7 +240,7 @@ class LinkGrid(Grid):
         pause = self._patience.again * 2 ** min(pending.posts - 1, 8)
         pending.next_post = now + min(pause, self._patience.again_most)
 
-    def _content(self, pending: _Pending, update: Weights) -> RecordDict:
+    def _content(self, pending: Pending, update: Weights) -> RecordDict:
         if pending.task is not Task.TRAIN:
             return RecordDict()
         arrays = ArrayRecord()
@@ -300,12 +273,3 @@ class LinkGrid(Grid):
             pending.ticket is None and pending.away_since is not None and pending.away_since <= longest
             for pending in missing
         )
-
-
-def _grouped(messages: Iterable[Message]) -> list[list[Message]]:
-    """Messages with the same content, type and round, in order: strategies give all sites one RecordDict."""
-    found: dict[tuple[int, str, str], list[Message]] = {}
-    for message in messages:
-        key = (id(message.content), message.metadata.message_type, message.metadata.group_id)
-        found.setdefault(key, []).append(message)
-    return list(found.values())

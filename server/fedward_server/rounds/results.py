@@ -102,6 +102,7 @@ def _model_card(manifest: bytes, study: Study, resolved: Resolved, attempts: Seq
         "inputs": model_inputs(study.data),
         "parameters": resolved.parameters,
         "rounds": sum(attempt.enough for attempt in attempts),
+        "took_part": [list(attempt.took_part) for attempt in attempts if attempt.enough],
         "average_of_last": study.strategy.average_last,
         "privacy": {
             "unit": study.data.unit,

@@ -131,6 +131,11 @@ def test_a_late_answer_is_not_taken() -> None:
     assert setting.grid.pull_messages(["1", "2", "3"]) == []
 
 
+def test_what_came_in_time_counts_even_where_the_deadline_passes_meanwhile() -> None:
+    answers = Setting().ask(timeout=-1.0)
+    assert [answer.has_content() for answer in answers.values()] == [True] * 3
+
+
 def test_with_a_quorum_an_absent_site_is_not_waited_for_until_the_deadline() -> None:
     setting = Setting()
     setting.courier.down = {"west"}

@@ -58,6 +58,7 @@ def test_the_card_says_where_it_comes_from_and_what_goes_in(folder: Path) -> Non
         "if_missing": 0.0,
     }
     assert card["inputs"][1] == {"kind": "is", "column": "chest_pain", "value": "1"}
+    assert card["took_part"] == [["north", "south"]] * 2
     assert card["sites"]["west"]["rounds_joined"] == 0
     assert card["sites"]["north"]["epsilon_at_most"] is None, "this study has no privacy, and JSON knows no infinity"
 
