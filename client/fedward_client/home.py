@@ -150,7 +150,8 @@ class SiteHome:
         """Makes every folder that is missing, with its mode.
 
         Raises:
-            LockedError: a socket's folder in the temporary directory belongs to somebody else.
+            LockedError: the vault's folder, or that of a socket, belongs to somebody else. (The gateway's may: the
+                two processes can run under two users.)
         """
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         for folder, mode in (
@@ -165,6 +166,7 @@ class SiteHome:
             (self.door.parent, 0o750),
         ):
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        for folder in (self.vault_dir, self.admin_sock.parent, self.door.parent):
             _check_owner(folder)
 
     def load(self) -> SiteIdentity:

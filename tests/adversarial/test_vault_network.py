@@ -13,6 +13,7 @@ from shutil import which
 import pytest
 
 from fedward_client.home import SiteHome, SiteIdentity
+from fedward_client.vault.admin import call
 from fedward_client.vault.policy import DEFAULT_POLICY
 from fedward_shared.crypto import keys
 
@@ -95,6 +96,9 @@ def test_the_unsafe_switch_warns_of_every_way_out_and_goes_on(home: SiteHome, tm
     finally:
         vault.terminate()
         assert vault.wait(60) == 0, log.read_text()
+    noted = [entry["says"] for entry in call(home, "journal") if entry["kind"] == "networked"]
+    assert len(noted) == 1, "the journal keeps it"
+    assert "IPv4 route" in noted[0]
     assert "UNSAFE" in log.read_text()
     assert "IPv4 route" in log.read_text()
 

@@ -39,7 +39,11 @@ def run(
         raise UsageError("--vault-only and --gateway-only exclude each other", hint="Without either, both run.")
     site = SiteHome(home)
     identity = site.load()
-    site.make_folders()
+    if gateway_only:  # perhaps under a user of its own, to whom the vault's folders are closed
+        site.run_dir.mkdir(exist_ok=True)
+        site.logs.mkdir(exist_ok=True)
+    else:
+        site.make_folders()
     children: list[Child] = []
     if not gateway_only:
         children.append(vault_child(site, _isolation(unsafe_networked_vault), unsafe=unsafe_networked_vault))

@@ -53,13 +53,11 @@ def overview(home: SiteHome, now: float) -> dict[str, Any]:
     from fedward_client.gateway.status import State, read_status
     from fedward_client.supervisor import running
     from fedward_client.vault.admin import call
-    from fedward_shared.crypto import certificates
-    from fedward_shared.files import read_limited
 
     identity = home.load()
     gateway, vault = running(home.run_dir / "gateway.pid"), running(home.run_dir / "vault.pid")
     link = read_status(home.gateway_dir / STATUS_FILE)
-    ends = certificates.expiry(read_limited(home.gateway_certificate, _CERTIFICATE_BYTES))
+    days = _days_left(home, now)
     rows = call(home, "ledger")
     return {
         "site": identity.site,
@@ -72,11 +70,24 @@ def overview(home: SiteHome, now: float) -> dict[str, Any]:
             "since": link.since if link else None,
             "last_error": link.last_error if link else "",
         },
-        "certificate_days": int((ends.timestamp() - now) // _DAY),
+        "certificate_days": days,
         "books": call(home, "status"),
         "studies": call(home, "proposals"),
         "last_round": rows[-1] if rows else None,
     }
+
+
+def _days_left(home: SiteHome, now: float) -> int | None:
+    """Days until the certificate ends; None where it cannot be read (the gateway may run under a user of its own)."""
+    from fedward_shared.crypto import certificates
+    from fedward_shared.errors import UsageError
+    from fedward_shared.files import read_limited
+
+    try:
+        ends = certificates.expiry(read_limited(home.gateway_certificate, _CERTIFICATE_BYTES))
+    except UsageError:
+        return None
+    return int((ends.timestamp() - now) // _DAY)
 
 
 def _has_network(pid: int) -> bool:
@@ -98,7 +109,8 @@ def _show(found: dict[str, Any]) -> None:
     say(f"  gateway      {_process(gateway['process'])}, {gateway['state']}")
     if gateway["last_error"] and not gateway["attached"]:
         say(f"               last error: {gateway['last_error']}")
-    say(f"  certificate  {found['certificate_days']} days left")
+    days = found["certificate_days"]
+    say(f"  certificate  {'cannot be read by this user' if days is None else f'{days} days left'}")
     say(
         f"  ledger       {'LOCKED: ' + books['locked'] if books['locked'] else 'in order'}, {books['ledger_rows']} rows"
     )
@@ -120,7 +132,7 @@ def _advise(found: dict[str, Any], home: Path) -> None:
     waiting = [one for one in found["studies"] if one["state"] == "proposed"]
     if found["books"]["locked"]:
         next_step(f"fedward-site doctor --home {home}", "why the ledger is locked, and what to do")
-    elif found["certificate_days"] < _SOON_DAYS:
+    elif found["certificate_days"] is not None and found["certificate_days"] < _SOON_DAYS:
         next_step("ask the coordinator: fedward-coordinator invite SITE --renew", "the certificate ends soon")
     elif found["vault"]["process"] is None or found["gateway"]["process"] is None:
         next_step(f"fedward-site run --home {home}")

@@ -6,6 +6,7 @@ rows, or anything that training computed. Kinds and what they say beside `kind` 
 | kind | fields |
 |---|---|
 | start, stop | version |
+| networked | ways (out, found at a start with --unsafe-networked-vault) |
 | offered | study, name |
 | approved, rejected, withdrawn | study, by, and for an approval data_set |
 | import | data_set, version |

@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from fedward_client.home import SiteHome
-from fedward_client.vault.isolation import UNSAFE_SWITCH, prove_isolation
+from fedward_client.vault.isolation import UNSAFE_SWITCH, Proof, prove_isolation
 from fedward_shared.console import run_command
 from fedward_shared.files import FolderLock
 from fedward_shared.version import VERSION
@@ -46,7 +46,7 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
     home.make_folders()
     with ExitStack() as held:
         held.enter_context(FolderLock(home.vault_dir, patience=_PATIENCE_SECONDS))
-        _prove(unsafe)
+        proof = _prove(unsafe)
         from fedward_client.vault.admin import open_office
         from fedward_client.vault.admin_socket import AdminSocket
         from fedward_client.vault.core import Identity, Vault
@@ -56,6 +56,8 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
         from fedward_client.vault.trainer import WorkerTrainer
 
         office = held.enter_context(open_office(home))
+        if not proof.isolated:
+            office.books.journal.note("networked", int(time.time()), {"ways": "; ".join(proof.ways_out)})
         vault = Vault(
             Identity(identity.site, home.vault_key(), home.study_key()),
             books=office.books,
@@ -72,7 +74,7 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
         _LOG.info("the vault is closing")
 
 
-def _prove(unsafe: bool) -> None:
+def _prove(unsafe: bool) -> Proof:
     proof = prove_isolation(unsafe)
     for way in proof.ways_out:
         _LOG.warning("UNSAFE, as asked for by %s: %s", UNSAFE_SWITCH, way)
@@ -80,6 +82,7 @@ def _prove(unsafe: bool) -> None:
         _LOG.info("isolation: %s", remark)
     if proof.isolated:
         _LOG.info("isolation: no way to any network was found")
+    return proof
 
 
 def main() -> None:
