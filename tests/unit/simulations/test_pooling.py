@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from fedward_client.vault.dataset import open_data_set
@@ -58,7 +60,7 @@ def test_tensors_likewise(tmp_path: Path) -> None:
         folders[site] = tmp_path / site
         record(folders[site], TENSORS)
         rows = len(units)
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "x": np.full((rows, 2), float(rows), np.float32),
             "y": np.zeros(rows, np.int64),
             "unit": np.array(units, np.int64),
