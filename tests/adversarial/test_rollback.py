@@ -112,20 +112,14 @@ def test_starting_again_does_not_unlock(site: Site, backup: Backup, coordinator:
 def test_a_locked_vault_keeps_the_evidence(site: Site, backup: Backup, coordinator: Coordinator) -> None:
     assert site.folder is not None
     go_back(site, backup, coordinator, "ledger.db")
-    newest = FilesOf(site.folder).anchor()
+    ahead = site.store.anchor.read()
+    with site.vault:
+        assert site.code(coordinator.train(3)) is RefusalCode.LEDGER_LOCKED
     site.reopen()
-    assert FilesOf(site.folder).anchor() == newest
+    assert site.store.anchor.read() == ahead
+    assert ahead is not None
+    assert not site.books.hold(ahead)
     assert len(list((site.folder / "replies").iterdir())) == 2
-
-
-class FilesOf:
-    """What lies in a vault's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def anchor(self) -> bytes:
-        return (self.folder / "anchor").read_bytes()
 
 
 def test_an_unlock_is_somebodys_and_lets_training_go_on(site: Site, backup: Backup, coordinator: Coordinator) -> None:
