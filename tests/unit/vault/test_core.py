@@ -194,7 +194,9 @@ def test_a_receipt_prunes_and_what_is_pruned_is_never_trained_again(admitted: Si
     assert admitted.store.replies.read(first.digest) is None
     assert admitted.code(first) is RefusalCode.PRUNED
     assert admitted.code(coordinator.train(1, 2)) is RefusalCode.PRUNED
-    assert len(admitted.trainer.orders) == 2
+    admitted.reply(coordinator.train(3))
+    assert admitted.code(coordinator.train(1, 2)) is RefusalCode.PRUNED
+    assert len(admitted.trainer.orders) == 3
 
 
 def test_a_reply_whose_file_was_lost_or_damaged_is_never_trained_again(tmp_path: Path) -> None:
