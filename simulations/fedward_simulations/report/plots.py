@@ -55,7 +55,7 @@ def hospitals_plot(figures: Figures) -> str:
             label=method.title,
         )
     axes.set_xticks(range(len(figures.sites)), list(figures.sites))
-    axes.set_ylabel("AUC among the hospital's own test patients")
+    axes.set_ylabel("AUC, own test patients")
     axes.legend(fontsize=8, loc="lower left")
     return _svg(figure)
 
@@ -88,6 +88,7 @@ def participation_plot(rounds: int, joined: Mapping[str, Sequence[int]]) -> str:
         colours = [_TOOK_PART if number in present else _ABSENT for number in range(1, rounds + 1)]
         axes.scatter(range(1, rounds + 1), [row] * rounds, marker="s", s=60, c=colours)
     axes.set_yticks(range(len(joined)), list(joined))
+    axes.set_xticks(range(1, rounds + 1, max(1, rounds // 10)))
     axes.invert_yaxis()
     axes.set_xlabel("round")
     return _svg(figure)
