@@ -30,7 +30,7 @@ from fedward_shared.crypto.invite import Invite, parse_invite
 from fedward_shared.errors import FedwardError, IsolationError, LinkError, RefusedError, UsageError
 from fedward_shared.files import FolderLock, write_atomic
 from fedward_shared.wire.enrolment_pb2 import EnrolReply, EnrolRequest
-from fedward_shared.wire.frames import hello_frame
+from fedward_shared.wire.greetings import hello_frame
 from tests.federation import Federation, found_federation
 
 pytestmark = pytest.mark.processes

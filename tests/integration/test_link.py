@@ -19,7 +19,7 @@ from fedward_server.link.courier import Lost, Outcome
 from fedward_server.link.service import LinkService
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto import certificates, keys
-from fedward_shared.wire import frames
+from fedward_shared.wire import frames, greetings
 from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
 from tests.echo import PATIENCE, EchoVault, Federation, ask, gateway, instruction, reply_to, until
 
@@ -217,7 +217,7 @@ def test_a_second_stream_of_a_site_takes_the_place_of_the_first(
         answers = Answers()
         link.post("north", instruction(), reply_limit=10, deliver=answers)
         with Dial(federation, link.port, federation.credentials("north")) as dial:
-            assert frames.read_welcome(next(dial.frames)) == "north"
+            assert greetings.read_welcome(next(dial.frames)) == "north"
             until(lambda: bool(answers.came))
             assert answers.came == [Lost("north dialled again")]
 
@@ -280,7 +280,7 @@ class Dial:
         federation: Federation,
         port: int,
         credentials: tuple[bytes, bytes] | None,
-        first: bytes = frames.hello_frame(),
+        first: bytes = greetings.hello_frame(),
     ) -> None:
         key, certificate = credentials or (None, None)
         tls = grpc.ssl_channel_credentials(federation.authority.certificate, key, certificate)
@@ -334,12 +334,12 @@ def test_a_revoked_serial_is_not_admitted(federation: Federation) -> None:
         with Dial(federation, link.port, bad) as dial:
             assert dial.failure() is grpc.StatusCode.PERMISSION_DENIED
         with Dial(federation, link.port, good) as dial:
-            assert frames.read_welcome(next(dial.frames)) == "north"
+            assert greetings.read_welcome(next(dial.frames)) == "north"
 
 
 @pytest.mark.parametrize(
     "first",
-    [frames.cancel_frame(1), frames.hello_frame()[:-1], b"", frames.hello_frame()[:10] + b"\x02\x08\x09"],
+    [frames.cancel_frame(1), greetings.hello_frame()[:-1], b"", greetings.hello_frame()[:10] + b"\x02\x08\x09"],
     ids=["another frame", "cut short", "empty", "another protocol"],
 )
 def test_a_stream_that_does_not_begin_with_hello_is_refused(

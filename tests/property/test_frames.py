@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import WireError
-from fedward_shared.wire import codec, door_pb2, frames, link_pb2
+from fedward_shared.wire import codec, door_pb2, frames, greetings, link_pb2
 from fedward_shared.wire.parcel import INLINE_BYTES, Refused
 from fedward_shared.wire.transfer import SPOOL_BYTES, Arrived, Inbox, outgoing
 from tests.echo import instruction
@@ -103,5 +103,5 @@ def test_small_frames_come_back(transfer: int) -> None:
     refused = Refused(RefusalCode.BUDGET, bytes(64))
     assert frames.read_refusal(frames.split(frames.refusal_frame(transfer, refused))) == refused
     frames.read_empty(frames.split(frames.cancel_frame(transfer)))
-    assert frames.read_welcome(frames.welcome_frame("north")) == "north"
-    assert frames.read_hello(frames.hello_frame())
+    assert greetings.read_welcome(greetings.welcome_frame("north")) == "north"
+    assert greetings.read_hello(greetings.hello_frame())

@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 import grpc
 
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import LinkError, WireError
-from fedward_shared.wire import codec, frames
-from fedward_shared.wire.frames import Kind, Opening
+from fedward_shared.wire import frames
+from fedward_shared.wire.door_pb2 import InstructionHead, ReplyHead
+from fedward_shared.wire.frames import Kind
 from fedward_shared.wire.parcel import Refused
 
 __all__ = ["DoorClosedError", "Relay", "Stream"]
@@ -95,7 +95,7 @@ class Relay:
         skipped: dict[int, None] = {}
         while isinstance(raw := await self._link.read(), bytes):
             kind, transfer = _address(raw, _DOWN, "coordinator")
-            if kind is Kind.OPENING and not self._opens(raw, lambda head: codec.decode_instruction(head).payload_bytes):
+            if kind is Kind.OPENING and self._opens(raw, InstructionHead) is None:
                 _log.warning("refused an instruction: too large or malformed")
                 _remember(skipped, transfer)
                 await self._to_link(frames.refusal_frame(transfer, _GATEWAY_LIMIT))
@@ -117,9 +117,9 @@ class Relay:
                 continue
             ends = kind in {Kind.SEAL, Kind.REFUSAL}
             if kind is Kind.OPENING:
-                opening = self._opens(raw, lambda head: codec.decode_reply(head).payload_bytes)
-                ends = opening is None or bool(opening.seal)
-                if opening is None:
+                complete = self._opens(raw, ReplyHead)
+                ends = complete is not False
+                if complete is None:
                     _log.warning("refused a reply: too large or malformed")
                     _remember(skipped, transfer)
                     await self._to_link(frames.refusal_frame(transfer, _GATEWAY_LIMIT))
@@ -146,13 +146,13 @@ class Relay:
                 await self._link.done_writing()
                 await self._link.code()
 
-    def _opens(self, raw: bytes, size_of: Callable[[bytes], int]) -> Opening | None:
-        """The opening, if it is well-formed and within the limit."""
+    def _opens(self, raw: bytes, head_type: type[InstructionHead | ReplyHead]) -> bool | None:
+        """Whether the message is complete with its opening; None where it is malformed or over the limit."""
         try:
-            opening = frames.read_opening(frames.split(raw))
-            return opening if size_of(opening.head) <= self._limit else None
+            size, complete = frames.glance(raw, head_type)
         except WireError:
             return None
+        return complete if size <= self._limit else None
 
     async def _from_door(self) -> object:
         self._listening_since = time.monotonic()

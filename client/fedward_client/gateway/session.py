@@ -17,7 +17,7 @@ from fedward_client.gateway.settings import GatewaySettings
 from fedward_client.gateway.status import State, StatusFile
 from fedward_shared.errors import FedwardError, LinkError
 from fedward_shared.files import read_limited
-from fedward_shared.wire import frames
+from fedward_shared.wire import frames, greetings
 
 __all__ = ["keep_attached"]
 
@@ -94,13 +94,13 @@ async def _attach(link: Stream) -> str:
     """Hello and welcome; returns the name under which the coordinator knows us."""
     try:
         async with asyncio.timeout(_WELCOME_SECONDS):
-            await link.write(frames.hello_frame())
+            await link.write(greetings.hello_frame())
             raw = await link.read()
     except TimeoutError:
         raise LinkError("the coordinator does not answer", hint="Run: fedward-site doctor") from None
     if not isinstance(raw, bytes):
         raise LinkError("the coordinator ended the link before its welcome")
-    return frames.read_welcome(raw)
+    return greetings.read_welcome(raw)
 
 
 def _open(channel: grpc.aio.Channel, method: tuple[str, str]) -> Stream:

@@ -23,7 +23,7 @@ from fedward_server.link.courier import Lost, Outcome
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto import certificates
 from fedward_shared.errors import FedwardError, LinkError, WireError
-from fedward_shared.wire import codec, frames
+from fedward_shared.wire import codec, frames, greetings
 from fedward_shared.wire.parcel import Parcel, Refused
 from fedward_shared.wire.transfer import Arrived, Cancelled, Declined, Event, Inbox, RefusalCame, outgoing
 
@@ -151,7 +151,7 @@ class LinkService:
         impatience = threading.Timer(_HELLO_SECONDS, _hang_up, (context,))
         impatience.start()
         try:
-            frames.read_hello(next(requests))
+            greetings.read_hello(next(requests))
         except WireError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.diagnostics())
         except (StopIteration, grpc.RpcError):
@@ -165,7 +165,7 @@ class LinkService:
             return
         self._require_admission(site, serial, context)  # again: a cut_off may have come before _begin
         threading.Thread(target=self._read, args=(peer, requests), name=f"link-{site}", daemon=True).start()
-        yield frames.welcome_frame(site)
+        yield greetings.welcome_frame(site)
         while (job := peer.jobs.get()) is not None:
             yield from job
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
@@ -45,6 +46,9 @@ _MAX_COUNT = (1 << 32) - 1
 _MAX_SEQUENCE = (1 << 63) - 1
 _MAX_CERTIFICATE_BYTES = 256
 
+_REMEMBERED = 64
+"""Heads that need not be decoded again: each is looked at several times on its way."""
+
 T = TypeVar("T")
 
 
@@ -79,6 +83,7 @@ def encode_instruction(head: InstructionHead) -> bytes:
     ).SerializeToString(deterministic=True)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def decode_instruction(raw: bytes) -> InstructionHead:
     """What `raw` says, if `encode_instruction` could have written it.
 
@@ -119,6 +124,7 @@ def encode_reply(head: ReplyHead) -> bytes:
     ).SerializeToString(deterministic=True)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def decode_reply(raw: bytes) -> ReplyHead:
     """What `raw` says, if `encode_reply` could have written it.
 

@@ -18,8 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto.signing import SIGNATURE_BYTES
 from fedward_shared.errors import WireError
-from fedward_shared.version import PROTOCOL, VERSION
-from fedward_shared.wire import door_pb2, link_pb2
+from fedward_shared.wire import door_pb2
 from fedward_shared.wire.codec import MAX_HEAD_BYTES
 from fedward_shared.wire.parcel import INLINE_BYTES, SEAL_BYTES, Parcel, Refused
 
@@ -34,21 +33,20 @@ __all__ = [
     "Opening",
     "cancel_frame",
     "chunk_frame",
-    "hello_frame",
+    "glance",
     "kind_of",
     "opening_frame",
     "progress_frame",
     "read_empty",
-    "read_hello",
     "read_opening",
     "read_refusal",
     "read_seal",
-    "read_welcome",
+    "read_strictly",
     "refusal_frame",
     "seal_frame",
+    "small_frame",
     "split",
     "transfer_of",
-    "welcome_frame",
 ]
 
 CHUNK_BYTES = 512 * 1024
@@ -74,7 +72,6 @@ _PREFIX_BYTES = 9
 _LENGTH_WIRE_TYPE = 2
 _CONTINUES = 0x80
 _MAX_LENGTH_BYTES = 4
-_MAX_VERSION_CHARACTERS = 64
 
 
 class Kind(IntEnum):
@@ -152,37 +149,27 @@ def opening_frame(transfer: int, parcel: Parcel) -> bytes:
     if parcel.payload_bytes <= INLINE_BYTES:
         opening.inline = bytes(parcel.payload)
         opening.seal.body, opening.seal.signature = parcel.seal, parcel.signature
-    return _frame(transfer, Kind.OPENING, opening)
+    return small_frame(transfer, Kind.OPENING, opening)
 
 
 def seal_frame(transfer: int, parcel: Parcel) -> bytes:
     """The last frame of a message whose payload travelled in chunks."""
-    return _frame(transfer, Kind.SEAL, door_pb2.Seal(body=parcel.seal, signature=parcel.signature))
+    return small_frame(transfer, Kind.SEAL, door_pb2.Seal(body=parcel.seal, signature=parcel.signature))
 
 
 def refusal_frame(transfer: int, refused: Refused) -> bytes:
     """A site's refusal."""
-    return _frame(transfer, Kind.REFUSAL, door_pb2.Refusal(code=int(refused.code), signature=refused.signature))
+    return small_frame(transfer, Kind.REFUSAL, door_pb2.Refusal(code=int(refused.code), signature=refused.signature))
 
 
 def cancel_frame(transfer: int) -> bytes:
     """The coordinator no longer waits."""
-    return _frame(transfer, Kind.CANCEL, door_pb2.Cancel())
+    return small_frame(transfer, Kind.CANCEL, door_pb2.Cancel())
 
 
 def progress_frame() -> bytes:
     """The vault is alive. Always the same bytes, whatever the vault does."""
-    return _frame(1, Kind.PROGRESS, door_pb2.Progress())
-
-
-def hello_frame() -> bytes:
-    """What a gateway says first."""
-    return _frame(1, Kind.HELLO, link_pb2.Hello(protocol=PROTOCOL, version=VERSION))
-
-
-def welcome_frame(site: str) -> bytes:
-    """What the coordinator says first: the name that it read from the certificate."""
-    return _frame(1, Kind.WELCOME, link_pb2.Welcome(protocol=PROTOCOL, site=site))
+    return small_frame(1, Kind.PROGRESS, door_pb2.Progress())
 
 
 def read_opening(frame: Frame) -> Opening:
@@ -191,7 +178,7 @@ def read_opening(frame: Frame) -> Opening:
     Raises:
         WireError: seal and payload are not where the protocol puts them, or the head is too long.
     """
-    message = _read(frame, Kind.OPENING, door_pb2.Opening)
+    message = read_strictly(frame, Kind.OPENING, door_pb2.Opening)
     if not 0 < len(message.head) <= MAX_HEAD_BYTES:
         raise WireError(f"a head has 1 to {MAX_HEAD_BYTES} bytes, not {len(message.head)}")
     if message.offset:
@@ -204,13 +191,28 @@ def read_opening(frame: Frame) -> Opening:
     return Opening(message.head, message.inline, message.seal.body, message.seal.signature)
 
 
+def glance(raw: bytes, head_type: type[door_pb2.InstructionHead | door_pb2.ReplyHead]) -> tuple[int, bool]:
+    """The payload's size that an opening announces, and whether the message is complete with it.
+
+    What a relay needs to know, and no more is checked: both ends read the opening strictly.
+
+    Raises:
+        WireError: the opening, or its head, cannot be read.
+    """
+    try:
+        opening = door_pb2.Opening.FromString(bytes(split(raw).body))
+        return head_type.FromString(opening.head).payload_bytes, opening.HasField("seal")
+    except DecodeError as error:
+        raise WireError("an opening cannot be read") from error
+
+
 def read_seal(frame: Frame) -> tuple[bytes, bytes]:
     """The seal's body (64 bytes) and signature.
 
     Raises:
         WireError: the frame is no seal, or a part has the wrong length.
     """
-    message = _read(frame, Kind.SEAL, door_pb2.Seal)
+    message = read_strictly(frame, Kind.SEAL, door_pb2.Seal)
     _check_seal(message)
     return message.body, message.signature
 
@@ -231,7 +233,7 @@ def read_refusal(frame: Frame) -> Refused:
     Raises:
         WireError: the code is not on the list, or the signature has another length than it must.
     """
-    message = _read(frame, Kind.REFUSAL, door_pb2.Refusal)
+    message = read_strictly(frame, Kind.REFUSAL, door_pb2.Refusal)
     try:
         code = RefusalCode(message.code)
     except ValueError:
@@ -241,37 +243,8 @@ def read_refusal(frame: Frame) -> Refused:
     return Refused(code, message.signature)
 
 
-def read_hello(raw: bytes) -> str:
-    """The version of the gateway that says hello.
-
-    Raises:
-        WireError: it speaks another protocol.
-    """
-    message = _read(split(raw), Kind.HELLO, link_pb2.Hello)
-    if message.protocol != PROTOCOL or len(message.version) > _MAX_VERSION_CHARACTERS:
-        raise WireError(
-            f"the gateway speaks protocol {message.protocol}, this coordinator {PROTOCOL}",
-            hint="Install the same version of Fedward on both sides.",
-        )
-    return message.version
-
-
-def read_welcome(raw: bytes) -> str:
-    """The site's name as the coordinator read it from our certificate.
-
-    Raises:
-        WireError: it speaks another protocol.
-    """
-    message = _read(split(raw), Kind.WELCOME, link_pb2.Welcome)
-    if message.protocol != PROTOCOL:
-        raise WireError(
-            f"the coordinator speaks protocol {message.protocol}, this gateway {PROTOCOL}",
-            hint="Install the same version of Fedward on both sides.",
-        )
-    return message.site
-
-
-def _frame(transfer: int, kind: Kind, message: Message) -> bytes:
+def small_frame(transfer: int, kind: Kind, message: Message) -> bytes:
+    """A frame around a message other than a chunk."""
     body = message.SerializeToString(deterministic=True)
     return _start(transfer, kind, len(body)) + body
 
@@ -314,8 +287,12 @@ def _read_length(raw: bytes) -> tuple[int, int]:
 M = TypeVar("M", bound=Message)
 
 
-def _read(frame: Frame, kind: Kind, message_type: type[M]) -> M:
-    """A small message in its canonical form: no unknown, repeated or reordered fields."""
+def read_strictly(frame: Frame, kind: Kind, message_type: type[M]) -> M:
+    """A frame's message in its canonical form.
+
+    Raises:
+        WireError: it is of another kind, or has unknown, repeated or reordered fields.
+    """
     if frame.kind is not kind:
         raise WireError(f"expected a {kind.name.lower()} frame, not {frame.kind.name.lower()}")
     body = bytes(frame.body)

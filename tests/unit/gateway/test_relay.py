@@ -12,7 +12,7 @@ import pytest
 from fedward_client.gateway.relay import DoorClosedError, Relay
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import FedwardError, LinkError, WireError
-from fedward_shared.wire import codec, frames
+from fedward_shared.wire import codec, frames, greetings
 from fedward_shared.wire.parcel import Parcel, Refused
 from fedward_shared.wire.transfer import outgoing
 from tests.echo import instruction, reply_to
@@ -146,7 +146,7 @@ def test_a_reply_over_the_limit_is_refused_to_the_coordinator_who_waits_for_it()
 
 @pytest.mark.parametrize(
     "raw",
-    [frames.progress_frame(), frames.refusal_frame(1, GATEWAY_LIMIT), frames.welcome_frame("north"), b"", b"x" * 20],
+    [frames.progress_frame(), frames.refusal_frame(1, GATEWAY_LIMIT), greetings.welcome_frame("north"), b"", b"x" * 20],
     ids=["progress", "refusal", "welcome", "empty", "noise"],
 )
 def test_a_coordinator_that_sends_what_it_may_not_ends_the_session(raw: bytes) -> None:
@@ -159,7 +159,7 @@ def test_a_coordinator_that_sends_what_it_may_not_ends_the_session(raw: bytes) -
 
 
 @pytest.mark.parametrize(
-    "raw", [frames.cancel_frame(1), frames.hello_frame(), b"", b"x" * 20], ids=["cancel", "hello", "empty", "noise"]
+    "raw", [frames.cancel_frame(1), greetings.hello_frame(), b"", b"x" * 20], ids=["cancel", "hello", "empty", "noise"]
 )
 def test_a_vault_that_sends_what_it_may_not_ends_the_session(raw: bytes) -> None:
     async def scene(link: FakeStream, door: FakeStream) -> None:

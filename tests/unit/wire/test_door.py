@@ -13,7 +13,7 @@ import pytest
 from fedward_client.vault.door import DoorServer
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import LinkError, UsageError
-from fedward_shared.wire import frames
+from fedward_shared.wire import frames, greetings
 from fedward_shared.wire.frames import Kind
 from fedward_shared.wire.parcel import Parcel, Refused
 from fedward_shared.wire.transfer import outgoing
@@ -70,7 +70,7 @@ def test_progress_is_the_same_whether_the_vault_works_or_not(path: Path) -> None
     [
         [b""],
         [b"\x09" + bytes(8)],
-        [frames.hello_frame()],
+        [greetings.hello_frame()],
         [frames.refusal_frame(1, Refused(RefusalCode.BUDGET))],
         [next(outgoing(1, instruction(bytes(600_000))))] * 2,
         [*outgoing(1, instruction(b"x")), *outgoing(1, instruction(b"x"))],

@@ -10,7 +10,7 @@ import pytest
 
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import WireError
-from fedward_shared.wire import codec, door_pb2, frames
+from fedward_shared.wire import codec, door_pb2, frames, greetings
 from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
 from fedward_shared.wire.transfer import SPOOL_BYTES, Arrived, Cancelled, Declined, Inbox, RefusalCame, outgoing
 from tests.echo import instruction
@@ -82,7 +82,7 @@ def malformed() -> dict[str, list[bytes]]:
         "progress with content": [first[:9] + b"\x3a\x02\x08\x01"],
         "an unknown refusal code": [door_pb2.Frame(transfer=5, refusal=door_pb2.Refusal(code=99)).SerializeToString()],
         "a refusal with half a signature": [frames.refusal_frame(5, Refused(RefusalCode.BUDGET, bytes(32)))],
-        "hello inside the stream": [frames.hello_frame()],
+        "hello inside the stream": [greetings.hello_frame()],
         "five transfers at once": [sent(BIG, transfer)[0] for transfer in range(1, 6)],
     }
 
