@@ -20,7 +20,7 @@ from fedward_server.rounds.store import Batch, BatchKey, InstructionStore, Seale
 from fedward_shared.contracts.round import InstructionHead, Task
 from fedward_shared.contracts.study import Resolved, Study
 from fedward_shared.crypto.signing import Purpose, sign, verify
-from fedward_shared.errors import FedwardError, StudyFileError, WireError
+from fedward_shared.errors import FedwardError, SignatureError, StudyFileError, WireError
 from fedward_shared.wire.codec import (
     StudyOffer,
     decode_instruction,
@@ -150,9 +150,14 @@ class Desk:
         Raises:
             SignatureError: a refusal with a vault's code is not signed by this site's vault.
         """
-        if not refusal.code.by_gateway:
-            body = refusal_body(instruction.digest, refusal.code)
-            verify(self._book.vault_key(site), Purpose.REFUSAL, body, refusal.signature)
+        if refusal.code.by_gateway:
+            return
+        key = self._book.vault_key(site)
+        try:
+            verify(key, Purpose.REFUSAL, refusal_body(instruction.digest, refusal.code), refusal.signature)
+        except SignatureError:  # a payload refused before it came: only the head was known
+            early = hashlib.sha256(instruction.head).digest()
+            verify(key, Purpose.REFUSAL, refusal_body(early, refusal.code), refusal.signature)
 
     def reply_bytes(self, task: Task) -> int:
         """The exact size of a reply's payload."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 
@@ -16,11 +17,13 @@ from fedward_server.rounds.answers import ErrorCode, group, refusal_of
 from fedward_server.rounds.desk import Desk
 from fedward_server.rounds.store import MemoryStore
 from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
+from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.flower.records import record_of
 from fedward_shared.manifest.parse import load
 from fedward_shared.models.registry import initial_weights
+from fedward_shared.wire.codec import refusal_body
 from fedward_shared.wire.parcel import Parcel, Refused
-from tests.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text, train
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text, train
 
 QUICK = Patience(again=0.01, again_most=0.02, absent=0.1, look=0.01)
 OFFER = offer_of(study_text(quorum=2, deadline_seconds=30))
@@ -214,3 +217,15 @@ def test_instructions_are_durable_before_the_first_is_posted() -> None:
     setting.sites["north"].handle = handle  # type: ignore[method-assign]
     setting.ask()
     assert kept == [("north", "south", "west")]
+
+
+def test_a_refusal_made_before_the_payload_came_is_signed_over_the_head() -> None:
+    setting = Setting()
+    north = setting.sites["north"]
+
+    def spoil(_: InstructionHead, asked: Parcel, __: Parcel) -> Outcome:
+        body = refusal_body(hashlib.sha256(asked.head).digest(), RefusalCode.TOO_LARGE)
+        return Refused(RefusalCode.TOO_LARGE, sign(north.key, Purpose.REFUSAL, body))
+
+    north.spoil = spoil
+    assert refusal_of(setting.ask()["north"]) is RefusalCode.TOO_LARGE
