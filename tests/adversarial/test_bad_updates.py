@@ -23,7 +23,7 @@ from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire.codec import decode_reply, encode_reply, refusal_body
 from fedward_shared.wire.parcel import Parcel, Refused, seal
 from fedward_shared.wire.tensors import layout
-from tests.fake_sites import ROUND_KEY, FakeCourier, FakeSite, book_of, offer_of, sites_of, study_text
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, FakeSite, book_of, offer_of, sites_of, study_text
 
 QUICK = Pacing(patience=Patience(again=0.01, again_most=0.01, absent=0.05, look=0.01), pace=Pace(look=0.01, settle=0.0))
 OFFER = offer_of(study_text(rounds=3))

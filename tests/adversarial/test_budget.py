@@ -12,7 +12,7 @@ from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import BudgetError
 from fedward_shared.privacy.accounting import epsilon
 from fedward_shared.privacy.events import SampledGaussian
-from tests.vaults import NOW, Coordinator, Site, manifest
+from tests.support.vaults import NOW, Coordinator, Site, manifest
 
 DELTA = 1e-5
 

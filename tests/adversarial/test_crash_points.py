@@ -11,8 +11,8 @@ import pytest
 from fedward_client.vault.store import Store
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.wire.parcel import Parcel
-from tests.vault_child import LEFT, POINTS, TRAINING, store_study
-from tests.vaults import Coordinator, Site, manifest
+from tests.support.vault_child import LEFT, POINTS, TRAINING, store_study
+from tests.support.vaults import Coordinator, Site, manifest
 
 pytestmark = pytest.mark.processes
 
@@ -33,7 +33,10 @@ def folder(tmp_path: Path) -> Path:
 def die(folder: Path, point: str) -> bytes:
     """Starts a vault that dies at `point`; what left it before."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.vault_child", str(folder), point], capture_output=True, check=False, timeout=60
+        [sys.executable, "-m", "tests.support.vault_child", str(folder), point],
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == -9, done.stderr.decode()
     return done.stdout

@@ -23,20 +23,20 @@ from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.invite import Invite
 from fedward_shared.errors import FedwardError, LinkError, RefusedError, SignatureError, UsageError, WireError
 from fedward_shared.wire.enrolment_pb2 import EnrolReply, EnrolRequest
-from tests.federation import Federation, Newcomer, found_federation
+from tests.support.enrolment import Consortium, Newcomer, found_consortium
 
 pytestmark = pytest.mark.processes
 GENEROUS = RateLimit(burst=1000, per_minute=1000)
 
 
 @pytest.fixture
-def federation(tmp_path: Path) -> Federation:
-    return found_federation(tmp_path)
+def consortium(tmp_path: Path) -> Consortium:
+    return found_consortium(tmp_path)
 
 
 @pytest.fixture
-def service(federation: Federation) -> Iterator[EnrolmentService]:
-    service = federation.serve(limit=GENEROUS)
+def service(consortium: Consortium) -> Iterator[EnrolmentService]:
+    service = consortium.serve(limit=GENEROUS)
     yield service
     service.close()
 
@@ -45,12 +45,12 @@ def ask(invite: Invite, request: EnrolRequest) -> EnrolReply:
     return Coordinator(invite.host, invite.enrolment_port, invite.authority).enrol(request)
 
 
-def test_tokens_are_not_told_apart(federation: Federation, service: EnrolmentService) -> None:
+def test_tokens_are_not_told_apart(consortium: Consortium, service: EnrolmentService) -> None:
     """A wrong token, another site's, a used one and an expired one get one and the same answer."""
-    north, south = federation.invite("north"), federation.invite("south")
+    north, south = consortium.invite("north"), consortium.invite("south")
     ask(north, Newcomer().request(north))
-    expired = federation.invite("west", hours=1)
-    federation.clock.now += 7200
+    expired = consortium.invite("west", hours=1)
+    consortium.clock.now += 7200
     wrong = replace(south, token=b"x" * 32)
     told = set()
     for invite, site in ((wrong, "south"), (south, "east"), (north, "north"), (expired, "west"), (south, "north")):
@@ -58,11 +58,11 @@ def test_tokens_are_not_told_apart(federation: Federation, service: EnrolmentSer
             ask(invite, Newcomer().request(invite, site=site))
         told.add(refusal.value.message)
     assert len(told) == 1
-    assert [site.name for site in federation.registry.sites()] == ["north"]
+    assert [site.name for site in consortium.registry.sites()] == ["north"]
 
 
-def test_a_token_that_was_copied_enrols_one_of_many_at_once(federation: Federation, service: EnrolmentService) -> None:
-    invite = federation.invite()
+def test_a_token_that_was_copied_enrols_one_of_many_at_once(consortium: Consortium, service: EnrolmentService) -> None:
+    invite = consortium.invite()
 
     def attempt(_: int) -> bytes:
         try:
@@ -73,14 +73,14 @@ def test_a_token_that_was_copied_enrols_one_of_many_at_once(federation: Federati
     with ThreadPoolExecutor(6) as pool:
         certified = [certificate for certificate in pool.map(attempt, range(6)) if certificate]
     assert len(certified) == 1
-    assert federation.registry.is_admitted("north", certificates.serial(certified[0]))
+    assert consortium.registry.is_admitted("north", certificates.serial(certified[0]))
 
 
 def test_a_thief_who_heard_a_request_gains_a_certificate_without_its_key(
-    federation: Federation, service: EnrolmentService
+    consortium: Consortium, service: EnrolmentService
 ) -> None:
     """Sent again by somebody else, a request gets the same certificate, which the gateway's key alone can use."""
-    invite, newcomer = federation.invite(), Newcomer()
+    invite, newcomer = consortium.invite(), Newcomer()
     request = newcomer.request(invite)
     first = ask(invite, request).certificate
     assert ask(invite, request).certificate == first
@@ -88,26 +88,26 @@ def test_a_thief_who_heard_a_request_gains_a_certificate_without_its_key(
 
 
 @pytest.mark.parametrize("size", [4097, 20_000, 2_000_000])
-def test_an_oversized_request_is_refused(federation: Federation, service: EnrolmentService, size: int) -> None:
-    invite = federation.invite()
+def test_an_oversized_request_is_refused(consortium: Consortium, service: EnrolmentService, size: int) -> None:
+    invite = consortium.invite()
     request = Newcomer().request(invite)
     request.csr = bytes(size)
     with pytest.raises(FedwardError):
         ask(invite, request)
-    assert federation.registry.sites() == []
+    assert consortium.registry.sites() == []
 
 
-def test_a_malformed_request_is_refused_without_a_trace(federation: Federation, service: EnrolmentService) -> None:
-    invite = federation.invite()
+def test_a_malformed_request_is_refused_without_a_trace(consortium: Consortium, service: EnrolmentService) -> None:
+    invite = consortium.invite()
     with pytest.raises(WireError) as refusal:
         ask(invite, EnrolRequest(site="north"))
     assert "Traceback" not in refusal.value.diagnostics()
 
 
-def test_an_impostor_in_front_of_the_coordinator_is_not_believed(federation: Federation, tmp_path: Path) -> None:
+def test_an_impostor_in_front_of_the_coordinator_is_not_believed(consortium: Consortium, tmp_path: Path) -> None:
     """It has the host and the port, and an authority of its own."""
-    impostor = found_federation(tmp_path / "impostor")
-    invite = federation.invite()
+    impostor = found_consortium(tmp_path / "impostor")
+    invite = consortium.invite()
     service = impostor.serve()
     try:
         with pytest.raises(SignatureError, match="not the coordinator of the invite"):
@@ -117,33 +117,33 @@ def test_an_impostor_in_front_of_the_coordinator_is_not_believed(federation: Fed
 
 
 def test_an_invite_with_another_authority_joins_nothing(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     other = certificates.make_ca("Testverbund", datetime.now(UTC)).certificate
     home = SiteHome(tmp_path / "site")
     with pytest.raises(SignatureError):
-        join(home, replace(federation.invite(), authority=certificates.to_der(other)))
+        join(home, replace(consortium.invite(), authority=certificates.to_der(other)))
     assert not home.site_toml.exists()
-    assert federation.registry.sites() == []
+    assert consortium.registry.sites() == []
 
 
 def test_an_invite_with_another_study_key_joins_nothing(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     """Somebody on the way exchanged the one key that the vault will trust; the coordinator's answer gives it away."""
     home = SiteHome(tmp_path / "site")
-    forged = replace(federation.invite(), study_key=keys.public_bytes(keys.new_signing_key()))
+    forged = replace(consortium.invite(), study_key=keys.public_bytes(keys.new_signing_key()))
     with pytest.raises(SignatureError, match="another study key"):
         join(home, forged)
     assert not home.site_toml.exists()
 
 
 def test_a_certificate_for_somebody_elses_key_is_not_taken(
-    federation: Federation, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    invite = federation.invite()
+    invite = consortium.invite()
     stranger = certificates.issue_site(
-        federation.home.authority(), certificates.csr(keys.new_tls_key(), "north"), "north", datetime.now(UTC)
+        consortium.home.authority(), certificates.csr(keys.new_tls_key(), "north"), "north", datetime.now(UTC)
     )
     reply = EnrolReply(certificate=stranger, study_key=invite.study_key)
     monkeypatch.setattr(Coordinator, "enrol", lambda *_: reply)
@@ -154,10 +154,10 @@ def test_a_certificate_for_somebody_elses_key_is_not_taken(
     assert not home.gateway_certificate.exists()
 
 
-def test_a_flood_from_one_address_is_turned_away(federation: Federation) -> None:
-    service = federation.serve(limit=RateLimit(burst=3, per_minute=0.001))
+def test_a_flood_from_one_address_is_turned_away(consortium: Consortium) -> None:
+    service = consortium.serve(limit=RateLimit(burst=3, per_minute=0.001))
     try:
-        invite = federation.invite()
+        invite = consortium.invite()
         wrong = replace(invite, token=b"x" * 32)
         told = []
         for _ in range(6):
@@ -169,8 +169,8 @@ def test_a_flood_from_one_address_is_turned_away(federation: Federation) -> None
         service.close()
 
 
-def handshake(federation: Federation, port: int, highest: ssl.TLSVersion) -> str | None:
-    context = ssl.create_default_context(cadata=federation.home.ca_certificate.read_text())
+def handshake(consortium: Consortium, port: int, highest: ssl.TLSVersion) -> str | None:
+    context = ssl.create_default_context(cadata=consortium.home.ca_certificate.read_text())
     context.maximum_version = highest
     context.set_alpn_protocols(["h2"])
     with (
@@ -180,40 +180,40 @@ def handshake(federation: Federation, port: int, highest: ssl.TLSVersion) -> str
         return secured.version()
 
 
-def test_nothing_older_than_tls_1_3_is_spoken(federation: Federation, service: EnrolmentService) -> None:
-    assert handshake(federation, service.port, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+def test_nothing_older_than_tls_1_3_is_spoken(consortium: Consortium, service: EnrolmentService) -> None:
+    assert handshake(consortium, service.port, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
-        handshake(federation, service.port, ssl.TLSVersion.TLSv1_2)
+        handshake(consortium, service.port, ssl.TLSVersion.TLSv1_2)
 
 
-def test_plain_text_gets_no_answer(federation: Federation, service: EnrolmentService) -> None:
+def test_plain_text_gets_no_answer(consortium: Consortium, service: EnrolmentService) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{service.port}") as channel:
         call = channel.unary_unary("/fedward.enrolment.v1.Enrolment/Clock", bytes, bytes)
         with pytest.raises(grpc.RpcError):
             call(b"", timeout=10)
 
 
-def test_a_port_that_is_taken_is_not_shared(federation: Federation, service: EnrolmentService) -> None:
+def test_a_port_that_is_taken_is_not_shared(consortium: Consortium, service: EnrolmentService) -> None:
     """A second coordinator on one port would get half of the hospitals."""
     with pytest.raises(LinkError, match="cannot listen"):
         EnrolmentService(
             f"127.0.0.1:{service.port}",
-            desk=federation.desk,
-            key_pem=federation.home.server_key_file.read_bytes(),
-            cert_pem=federation.home.server_certificate.read_bytes(),
+            desk=consortium.desk,
+            key_pem=consortium.home.server_key_file.read_bytes(),
+            cert_pem=consortium.home.server_certificate.read_bytes(),
         )
 
 
 def test_a_revoked_site_cannot_come_back_by_itself(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
-    invite, home = federation.invite(), SiteHome(tmp_path / "site")
+    invite, home = consortium.invite(), SiteHome(tmp_path / "site")
     join(home, invite)
     serial = certificates.serial(home.gateway_certificate.read_bytes())
-    assert federation.registry.is_admitted("north", serial)
-    federation.registry.revoke("north")
-    assert not federation.registry.is_admitted("north", serial)
+    assert consortium.registry.is_admitted("north", serial)
+    consortium.registry.revoke("north")
+    assert not consortium.registry.is_admitted("north", serial)
     with pytest.raises(RefusedError):
         join(home, invite, again=True)
     with pytest.raises(UsageError, match="joined already"):
-        federation.invite("north")
+        consortium.invite("north")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fedward_shared.contracts.round import RefusalCode
-from tests.vaults import DAY, NOW, Coordinator, Site
+from tests.support.vaults import DAY, NOW, Coordinator, Site
 
 
 @pytest.fixture

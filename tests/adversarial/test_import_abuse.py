@@ -11,7 +11,7 @@ import pytest
 from fedward_client.importer import table as table_module
 from fedward_client.importer.table import import_table
 from fedward_shared.errors import FedwardError, SourceDataError, UsageError
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 STUDY = TWO_SITES.encode()
 HEADER = b"patient_id,split,age,chest_pain,disease\n"

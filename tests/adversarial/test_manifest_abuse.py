@@ -9,7 +9,7 @@ from fedward_shared.crypto.signing import Purpose, sign, verify
 from fedward_shared.errors import SignatureError, StudyFileError
 from fedward_shared.manifest.parse import LARGEST, load
 from fedward_shared.manifest.resolve import check_resolved, published
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 BOMBS = {
     "a key of many parts": "a." * 300_000 + "a = 1",

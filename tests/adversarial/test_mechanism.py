@@ -22,7 +22,7 @@ from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.events import SampledGaussian
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
-from tests.cohorts import TERMS, contract_of, site, terms_of
+from tests.support.cohorts import TERMS, contract_of, site, terms_of
 
 torch.set_num_threads(1)
 SIGMA, CLIP, DRAWS, FALSE_ALARM, DELTA = 1.0, 1.0, 500, 1e-5, 1e-5

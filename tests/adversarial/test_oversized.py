@@ -9,7 +9,7 @@ import pytest
 from fedward_shared.contracts.round import RefusalCode, Task
 from fedward_shared.wire.codec import MAX_MANIFEST_BYTES, MAX_PAYLOAD_BYTES, encode_instruction
 from fedward_shared.wire.parcel import INLINE_BYTES, Refused
-from tests.vaults import Coordinator, Site
+from tests.support.vaults import Coordinator, Site
 
 HUGE = [INLINE_BYTES + 1, 1 << 30, MAX_PAYLOAD_BYTES]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedward_shared.contracts.round import RefusalCode, Task
-from tests.vaults import Coordinator, Site
+from tests.support.vaults import Coordinator, Site
 
 
 class Bomb:

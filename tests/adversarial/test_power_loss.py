@@ -17,8 +17,8 @@ import pytest
 
 from fedward_client.vault.trainer import Order
 from fedward_shared.contracts.round import Heads
-from tests.vault_child import LEFT, TRAINING, store_study
-from tests.vaults import Coordinator, Site, manifest
+from tests.support.vault_child import LEFT, TRAINING, store_study
+from tests.support.vaults import Coordinator, Site, manifest
 
 _CALLS = "trace=write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat"
 _LINE = re.compile(r"(?:\[pid +\d+\] |\d+ +)?(\w+)\((.*)")
@@ -58,7 +58,7 @@ def test_nothing_is_unsynced_when_it_matters(tmp_path: Path) -> None:
     store_study(tmp_path, manifest())
     trace = tmp_path.parent / "trace"
     command = ["strace", "-f", "-y", "-s", "200", "-e", _CALLS, "-o", str(trace)]
-    child = [sys.executable, "-m", "tests.vault_child", str(tmp_path), "nowhere"]
+    child = [sys.executable, "-m", "tests.support.vault_child", str(tmp_path), "nowhere"]
     done = subprocess.run([*command, *child], capture_output=True, check=False, timeout=120)
     if not trace.exists() or b"ptrace" in done.stderr:
         pytest.skip("strace may not look at processes here")

@@ -10,7 +10,7 @@ from fedward_client.vault.trainer import Order
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire.parcel import Parcel
-from tests.vaults import NOW, Coordinator, Site
+from tests.support.vaults import NOW, Coordinator, Site
 
 ONE_ROUND = pytest.approx(0.2)
 

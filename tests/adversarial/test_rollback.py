@@ -10,7 +10,7 @@ import pytest
 
 from fedward_shared.contracts.round import Heads, RefusalCode
 from fedward_shared.errors import LockedError
-from tests.vaults import NOW, Coordinator, Site
+from tests.support.vaults import NOW, Coordinator, Site
 
 
 class Backup:

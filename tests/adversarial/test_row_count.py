@@ -17,7 +17,7 @@ from fedward_shared.errors import TrainingError
 from fedward_shared.wire import door_pb2
 from fedward_shared.wire.codec import decode_reply
 from fedward_shared.wire.parcel import Parcel, Refused
-from tests.vaults import Coordinator, Site
+from tests.support.vaults import Coordinator, Site
 
 
 def site_of(version: str) -> Site:

@@ -12,7 +12,7 @@ from fedward_shared.models.registry import build
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper, clipped_sum
-from tests.cohorts import MODELS, TERMS, contract_of, site, terms_of, training_set
+from tests.support.cohorts import MODELS, TERMS, contract_of, site, terms_of, training_set
 
 torch.set_num_threads(1)
 HUGE = 3e38

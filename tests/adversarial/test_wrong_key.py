@@ -11,7 +11,7 @@ from fedward_shared.crypto.keys import new_signing_key
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire.codec import encode_instruction, encode_offer
 from fedward_shared.wire.parcel import Parcel, seal
-from tests.vaults import DAY, NOW, ROUND_KEY, STUDY_KEY, VAULT_KEY, Coordinator, Site
+from tests.support.vaults import DAY, NOW, ROUND_KEY, STUDY_KEY, VAULT_KEY, Coordinator, Site
 
 STRANGER = new_signing_key()
 

@@ -11,7 +11,7 @@ from fedward_shared.contracts.round import RefusalCode, Task
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.errors import UsageError
 from fedward_shared.wire.codec import encode_offer
-from tests.vaults import NOW, STUDY_KEY, Coordinator, Site, manifest
+from tests.support.vaults import NOW, STUDY_KEY, Coordinator, Site, manifest
 
 TWISTED = [
     ("max_weight = 100.0", "max_weight = 1000.0"),

@@ -31,9 +31,9 @@ from fedward_shared.crypto import certificates, keys
 from fedward_shared.files import write_atomic
 from fedward_shared.wire.codec import decode_instruction
 from fedward_shared.wire.parcel import Parcel, Refused
-from tests.echo import gateway
-from tests.fake_sites import ROUND_KEY, FakeCourier, FakeSite, book_of, offer_of, sites_of, study_text
-from tests.integration.processes import Processes, wait_for
+from tests.support.echo import gateway
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, FakeSite, book_of, offer_of, sites_of, study_text
+from tests.support.processes import Processes, wait_for
 
 pytestmark = pytest.mark.processes
 

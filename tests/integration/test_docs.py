@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.integration.pages import Step, steps
+from tests.support.pages import Step, steps
 
 _ROOT = Path(__file__).parents[2]
 _BIN = Path(sys.executable).parent

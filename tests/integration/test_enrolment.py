@@ -31,26 +31,26 @@ from fedward_shared.errors import FedwardError, IsolationError, LinkError, Refus
 from fedward_shared.files import FolderLock, write_atomic
 from fedward_shared.wire.enrolment_pb2 import EnrolReply, EnrolRequest
 from fedward_shared.wire.greetings import hello_frame
-from tests.federation import Federation, found_federation
+from tests.support.enrolment import Consortium, found_consortium
 
 pytestmark = pytest.mark.processes
 
 
 @pytest.fixture
-def federation(tmp_path: Path) -> Federation:
-    return found_federation(tmp_path)
+def consortium(tmp_path: Path) -> Consortium:
+    return found_consortium(tmp_path)
 
 
 @pytest.fixture
-def service(federation: Federation) -> Iterator[EnrolmentService]:
-    service = federation.serve()
+def service(consortium: Consortium) -> Iterator[EnrolmentService]:
+    service = consortium.serve()
     yield service
     service.close()
 
 
 @pytest.fixture
-def link(federation: Federation) -> Iterator[LinkService]:
-    link = federation.serve_link()
+def link(consortium: Consortium) -> Iterator[LinkService]:
+    link = consortium.serve_link()
     yield link
     link.close()
 
@@ -85,7 +85,7 @@ def test_from_nothing_to_a_site_that_joined(tmp_path: Path) -> None:
 
     home = CoordinatorHome(Path(hub))
     registry = Registry(home.registry_db)
-    hub_now = Federation(home, None, registry, time_of_day)  # type: ignore[arg-type]  # what was founded is above
+    hub_now = Consortium(home, None, registry, time_of_day)  # type: ignore[arg-type]  # what was founded is above
     service, link = hub_now.serve(), hub_now.serve_link()
     try:
         said = command("fedward-coordinator", "invite", "north", "--home", hub)
@@ -118,34 +118,34 @@ def time_of_day() -> float:
     return time.time()
 
 
-def test_an_invite_can_be_pasted(federation: Federation, service: EnrolmentService, tmp_path: Path) -> None:
-    text = federation.invite().text()
+def test_an_invite_can_be_pasted(consortium: Consortium, service: EnrolmentService, tmp_path: Path) -> None:
+    text = consortium.invite().text()
     command("fedward-site", "join", text, "--home", str(tmp_path / "pasted"), "--yes")
-    piped = federation.invite("south").text()
+    piped = consortium.invite("south").text()
     command("fedward-site", "join", "-", "--home", str(tmp_path / "piped"), "--yes", stdin=piped)
-    assert [site.name for site in federation.registry.sites()] == ["north", "south"]
+    assert [site.name for site in consortium.registry.sites()] == ["north", "south"]
 
 
-def test_who_does_not_confirm_the_fingerprints_joins_nothing(federation: Federation, tmp_path: Path) -> None:
-    federation.invite()
-    path = str(federation.home.invites_dir / "north.invite")
+def test_who_does_not_confirm_the_fingerprints_joins_nothing(consortium: Consortium, tmp_path: Path) -> None:
+    consortium.invite()
+    path = str(consortium.home.invites_dir / "north.invite")
     command("fedward-site", "join", path, "--home", str(tmp_path / "site"), stdin="n\n", code=1)
     assert not (tmp_path / "site").exists()
 
 
 def test_what_joining_leaves_is_for_its_owner_alone(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
     before = os.umask(0)
     try:
-        join(home, federation.invite())
+        join(home, consortium.invite())
     finally:
         os.umask(before)
     private = {path for path in home.root.rglob("*") if path.is_file() and b"PRIVATE" in path.read_bytes()}
     assert private == {home.vault_key_file, home.gateway_key}
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
-    assert home.study_key() == federation.home.study_public()
+    assert home.study_key() == consortium.home.study_public()
     assert list(home.gateway_dir.glob("joining-*")) == []
 
 
@@ -165,7 +165,7 @@ def test_the_vaults_half_refuses_a_network(tmp_path: Path) -> None:
 
 
 def test_the_vaults_private_key_never_crosses(
-    federation: Federation, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What passes between the two halves is the order, one public key and one signature."""
     crossed: list[str] = []
@@ -178,7 +178,7 @@ def test_the_vaults_private_key_never_crosses(
 
     monkeypatch.setattr(subprocess, "run", listening)
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     secrets = (home.vault_key(), keys.tls_key_from_pem(home.gateway_key.read_bytes()))
     vault, gateway = secrets[0].private_bytes_raw().hex(), f"{secrets[1].private_numbers().private_value:064x}"
     assert any(keys.public_bytes(home.vault_key()).hex() in text for text in crossed)
@@ -186,24 +186,24 @@ def test_the_vaults_private_key_never_crosses(
 
 
 def test_where_nothing_isolates_it_says_so(
-    federation: Federation, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing() -> None:
         raise IsolationError("nothing here isolates")
 
     monkeypatch.setattr("fedward_client.vault.launcher.launcher", nothing)
-    joined = join(SiteHome(tmp_path / "site"), federation.invite())
+    joined = join(SiteHome(tmp_path / "site"), consortium.invite())
     assert joined.isolation.startswith("NOT isolated")
 
 
 def test_a_failure_of_the_vaults_half_is_told_and_nothing_is_sent(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
     home.make_folders()
     with FolderLock(home.vault_dir), pytest.raises(RefusedError, match="another process is using"):
-        join(home, federation.invite())
-    assert federation.registry.sites() == []
+        join(home, consortium.invite())
+    assert consortium.registry.sites() == []
 
 
 class KilledError(Exception):
@@ -233,10 +233,10 @@ def dies_at(monkeypatch: pytest.MonkeyPatch, write: int) -> None:
 
 @pytest.mark.parametrize("write", range(8))
 def test_joining_again_mends_whatever_was_interrupted(
-    federation: Federation, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
     """Killed before each durable write: key, request, certificate, authority, key, certificate, policy, site.toml."""
-    home, invite = SiteHome(tmp_path / "site"), federation.invite()
+    home, invite = SiteHome(tmp_path / "site"), consortium.invite()
     with monkeypatch.context() as interrupted:
         dies_at(interrupted, write)
         with pytest.raises(KilledError):
@@ -246,17 +246,17 @@ def test_joining_again_mends_whatever_was_interrupted(
     assert join(home, invite).identity.site == "north"
     certificate = home.gateway_certificate.read_bytes()
     key = keys.tls_key_from_pem(home.gateway_key.read_bytes())
-    certificates.check_issued(certificate, invite.authority, key.public_key(), "north", federation.clock())
-    assert federation.registry.is_admitted("north", certificates.serial(certificate))
-    assert federation.registry.revoked_since() == []
+    certificates.check_issued(certificate, invite.authority, key.public_key(), "north", consortium.clock())
+    assert consortium.registry.is_admitted("north", certificates.serial(certificate))
+    assert consortium.registry.revoked_since() == []
     assert list(home.gateway_dir.glob("joining-*")) == []
 
 
 def test_an_answer_that_was_lost_is_given_again(
-    federation: Federation, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The coordinator used the token up, and the connection broke before its answer came."""
-    home, invite = SiteHome(tmp_path / "site"), federation.invite()
+    home, invite = SiteHome(tmp_path / "site"), consortium.invite()
     enrol = Coordinator.enrol
 
     def loses(coordinator: Coordinator, request: EnrolRequest) -> EnrolReply:
@@ -267,77 +267,77 @@ def test_an_answer_that_was_lost_is_given_again(
         broken.setattr(Coordinator, "enrol", loses)
         with pytest.raises(LinkError, match="lost"):
             join(home, invite)
-    known = federation.registry.site("north")
+    known = consortium.registry.site("north")
     assert known is not None
     join(home, invite)
     assert home.gateway_certificate.read_bytes() == known.certificate
 
 
 def test_another_invite_replaces_an_attempt_that_failed(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
     with pytest.raises(RefusedError):
-        join(home, Invite(**{**asdict(federation.invite()), "token": b"x" * 32}))
-    join(home, federation.invite())
+        join(home, Invite(**{**asdict(consortium.invite()), "token": b"x" * 32}))
+    join(home, consortium.invite())
     assert home.load().site == "north"
 
 
-def test_a_coordinator_that_is_down_loses_nothing(federation: Federation, tmp_path: Path) -> None:
-    service = federation.serve()
-    invite, home = federation.invite(), SiteHome(tmp_path / "site")
+def test_a_coordinator_that_is_down_loses_nothing(consortium: Consortium, tmp_path: Path) -> None:
+    service = consortium.serve()
+    invite, home = consortium.invite(), SiteHome(tmp_path / "site")
     service.close()
     with pytest.raises(LinkError, match="cannot reach"):
         join(home, invite)
-    assert federation.registry.open_invites() != []
+    assert consortium.registry.open_invites() != []
 
 
-def test_an_expired_invite_is_not_even_sent(federation: Federation, tmp_path: Path) -> None:
-    invite = federation.invite(hours=1)
-    federation.clock.now += 3601
+def test_an_expired_invite_is_not_even_sent(consortium: Consortium, tmp_path: Path) -> None:
+    invite = consortium.invite(hours=1)
+    consortium.clock.now += 3601
     with pytest.raises(RefusedError, match="expired"):
-        join(SiteHome(tmp_path / "site"), invite, clock=federation.clock)
+        join(SiteHome(tmp_path / "site"), invite, clock=consortium.clock)
 
 
 def test_renewing_keeps_the_vault_and_changes_the_certificate(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     vault, former = home.vault_key_file.read_bytes(), certificates.serial(home.gateway_certificate.read_bytes())
     home.policy_toml.write_text("# ours\n", encoding="utf-8")
-    join(home, federation.invite(kind=InviteKind.RENEW), again=True)
+    join(home, consortium.invite(kind=InviteKind.RENEW), again=True)
     present = certificates.serial(home.gateway_certificate.read_bytes())
     assert home.vault_key_file.read_bytes() == vault
     assert home.policy_toml.read_text(encoding="utf-8") == "# ours\n"
-    assert federation.registry.is_admitted("north", present)
-    assert not federation.registry.is_admitted("north", former)
+    assert consortium.registry.is_admitted("north", present)
+    assert not consortium.registry.is_admitted("north", former)
 
 
 def test_another_sites_invite_is_not_taken_by_a_site_that_joined(
-    federation: Federation, service: EnrolmentService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     before = home.gateway_certificate.read_bytes()
     with pytest.raises(UsageError, match="not for north"):
-        join(home, federation.invite("south"), again=True)
+        join(home, consortium.invite("south"), again=True)
     assert home.gateway_certificate.read_bytes() == before
 
 
-def test_two_joins_at_once_do_not_mix(federation: Federation, service: EnrolmentService, tmp_path: Path) -> None:
+def test_two_joins_at_once_do_not_mix(consortium: Consortium, service: EnrolmentService, tmp_path: Path) -> None:
     home = SiteHome(tmp_path / "site")
     home.make_folders()
     with FolderLock(home.root), pytest.raises(FedwardError, match="another process"):
-        join(home, federation.invite())
+        join(home, consortium.invite())
 
 
 def test_a_doctor_finds_nothing_at_a_healthy_site(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
-    found = findings(home, federation.clock)
+    join(home, consortium.invite())
+    found = findings(home, consortium.clock)
     assert set(found) == {
         "certificate", "coordinator", "clock", "who can read the keys", "isolation of the vault", "disk space", "vault",
         "ledger",
@@ -346,13 +346,13 @@ def test_a_doctor_finds_nothing_at_a_healthy_site(
 
 
 def test_a_doctor_names_what_is_wrong(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     home.vault_key_file.chmod(0o644)
     home.ledger_db.write_bytes(b"no ledger" * 1000)
-    now = federation.clock()
+    now = consortium.clock()
     found = findings(home, lambda: now + 100 * 86400)
     for subject, word in (
         ("certificate", "expired"), ("clock", "coordinator's"), ("who can read the keys", "vault/vault.key"),
@@ -364,21 +364,21 @@ def test_a_doctor_names_what_is_wrong(
     assert findings(home, lambda: now + 80 * 86400)["certificate"].state is State.WARN
     service.close()
     link.close()
-    found = findings(home, federation.clock)
+    found = findings(home, consortium.clock)
     assert found["coordinator"].state is State.FAIL
     assert found["clock"].state is State.WARN
 
 
 def test_a_doctor_notices_an_impostor(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
-    impostor = found_federation(tmp_path / "impostor").serve_link()
+    join(home, consortium.invite())
+    impostor = found_consortium(tmp_path / "impostor").serve_link()
     try:
         identity = home.load()
         home.save(type(identity)(**{**asdict(identity), "link_port": impostor.port}))
-        found = findings(home, federation.clock)["coordinator"]
+        found = findings(home, consortium.clock)["coordinator"]
     finally:
         impostor.close()
     assert found.state is State.FAIL
@@ -386,22 +386,22 @@ def test_a_doctor_notices_an_impostor(
 
 
 def test_a_doctor_notices_a_revocation(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
-    federation.registry.revoke("north")
-    found = findings(home, federation.clock)["coordinator"]
+    join(home, consortium.invite())
+    consortium.registry.revoke("north")
+    found = findings(home, consortium.clock)["coordinator"]
     assert found.state is State.FAIL
     assert "revoked" in found.found
 
 
 def test_a_doctor_does_not_take_the_gateways_place(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     """A running gateway keeps its stream while somebody looks whether the site is admitted."""
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     pem = [path.read_bytes() for path in (home.ca_certificate, home.gateway_key, home.gateway_certificate)]
     credentials = grpc.ssl_channel_credentials(*pem)
     with grpc.secure_channel(f"127.0.0.1:{link.port}", credentials) as channel:
@@ -410,55 +410,55 @@ def test_a_doctor_does_not_take_the_gateways_place(
         stream = channel.stream_stream("/fedward.link.v1.Link/Attach", bytes, bytes)(iter(frames.get, b""))
         assert next(iter(stream))
         assert link.attached() == {"north"}
-        assert findings(home, federation.clock)["coordinator"].state is State.OK
+        assert findings(home, consortium.clock)["coordinator"].state is State.OK
         assert link.attached() == {"north"}
         assert stream.is_active()
         frames.put(b"")
 
 
 def test_a_doctor_lets_a_running_vault_be(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     with FolderLock(home.vault_dir):
-        assert findings(home, federation.clock)["vault"].found == "running"
+        assert findings(home, consortium.clock)["vault"].found == "running"
 
 
 def test_a_doctor_exits_with_1_where_something_fails(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     home.gateway_key.chmod(0o604)
     said = command("fedward-site", "doctor", "--home", str(home.root), code=1)
     assert "gateway/gateway.key" in said
     assert "chmod" in said
 
 
-def test_an_invite_survives_the_mail(federation: Federation, service: EnrolmentService, tmp_path: Path) -> None:
-    federation.invite()
-    sent = (federation.home.invites_dir / "north.invite").read_text(encoding="utf-8")
+def test_an_invite_survives_the_mail(consortium: Consortium, service: EnrolmentService, tmp_path: Path) -> None:
+    consortium.invite()
+    sent = (consortium.home.invites_dir / "north.invite").read_text(encoding="utf-8")
     received = "Dear colleagues,\r\n\r\n" + sent.replace("\n", "\r\n") + "\r\nKind regards"
     assert join(SiteHome(tmp_path / "site"), parse_invite(received)).identity.site == "north"
 
 
-def test_ports_are_remembered_for_invites(federation: Federation, service: EnrolmentService, link: LinkService) -> None:
-    assert federation.home.ports() == Ports(link.port, service.port)
-    invite = federation.invite()
+def test_ports_are_remembered_for_invites(consortium: Consortium, service: EnrolmentService, link: LinkService) -> None:
+    assert consortium.home.ports() == Ports(link.port, service.port)
+    invite = consortium.invite()
     assert (invite.link_port, invite.enrolment_port) == (link.port, service.port)
 
 
 @pytest.mark.parametrize("locked", [False, True])
 def test_a_doctor_says_whether_the_ledger_is_locked(
-    federation: Federation, service: EnrolmentService, link: LinkService, tmp_path: Path, locked: bool
+    consortium: Consortium, service: EnrolmentService, link: LinkService, tmp_path: Path, locked: bool
 ) -> None:
     home = SiteHome(tmp_path / "site")
-    join(home, federation.invite())
+    join(home, consortium.invite())
     store = Store.open(home.vault_dir)
     if locked:
         with store.transaction() as transaction:
             Ledger(store).lock(transaction, "rolled back", 1)
     store.close()
-    found = findings(home, federation.clock)["ledger"]
+    found = findings(home, consortium.clock)["ledger"]
     assert (found.state, "rolled back" in found.found) == ((State.FAIL, True) if locked else (State.OK, False))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.federation import Federation
-from tests.integration.processes import children_of
+from tests.support.federation import Federation
+from tests.support.processes import children_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(480)]
 

@@ -25,7 +25,7 @@ from fedward_simulations.cli import app
 from fedward_simulations.comparison import WAYS, compare
 from fedward_simulations.importing import import_into
 from fedward_simulations.inline import run_inline
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 SITES = {"north": 150, "south": 100}
 

@@ -5,8 +5,10 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Self, cast
 
 import grpc
@@ -21,24 +23,25 @@ from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.wire import frames, greetings
 from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
-from tests.echo import PATIENCE, EchoVault, Federation, ask, gateway, instruction, reply_to, until
+from fedward_shared.wire.transfer import outgoing
+from tests.support.echo import PATIENCE, EchoFederation, EchoVault, ask, gateway, instruction, reply_to, until
 
 pytestmark = pytest.mark.processes
 
 
 @pytest.fixture
-def federation(tmp_path: Path) -> Federation:
-    return Federation(tmp_path)
+def federation(tmp_path: Path) -> EchoFederation:
+    return EchoFederation(tmp_path)
 
 
 @pytest.fixture
-def link(federation: Federation) -> Iterator[LinkService]:
+def link(federation: EchoFederation) -> Iterator[LinkService]:
     with federation.serve() as service:
         yield service
 
 
 @pytest.fixture
-def home(federation: Federation, link: LinkService) -> SiteHome:
+def home(federation: EchoFederation, link: LinkService) -> SiteHome:
     return federation.site("north", link.port)
 
 
@@ -192,7 +195,7 @@ def test_a_frozen_gateway_is_noticed(link: LinkService, home: SiteHome) -> None:
         until(lambda: link.attached() == {"north"})
 
 
-def test_a_site_that_is_cut_off_stays_out(federation: Federation) -> None:
+def test_a_site_that_is_cut_off_stays_out(federation: EchoFederation) -> None:
     revoked: set[str] = set()
     with federation.serve(admit=lambda site, _: site not in revoked) as link:
         home = federation.site("north", link.port)
@@ -210,7 +213,7 @@ def test_a_site_that_is_cut_off_stays_out(federation: Federation) -> None:
 
 
 def test_a_second_stream_of_a_site_takes_the_place_of_the_first(
-    federation: Federation, link: LinkService, home: SiteHome
+    federation: EchoFederation, link: LinkService, home: SiteHome
 ) -> None:
     with DoorServer(home.door, EchoVault(lambda _, __: None)), gateway(home):
         until(lambda: bool(link.attached()))
@@ -261,7 +264,7 @@ def test_a_gateway_does_not_attach_without_its_vault(link: LinkService, home: Si
         assert link.attached() == frozenset()
 
 
-def test_closing_the_coordinator_settles_everything(federation: Federation) -> None:
+def test_closing_the_coordinator_settles_everything(federation: EchoFederation) -> None:
     link = federation.serve()
     home = federation.site("north", link.port)
     with DoorServer(home.door, EchoVault(lambda _, __: None)), gateway(home):
@@ -277,28 +280,29 @@ class Dial:
 
     def __init__(
         self,
-        federation: Federation,
+        federation: EchoFederation,
         port: int,
         credentials: tuple[bytes, bytes] | None,
-        first: bytes = greetings.hello_frame(),
+        *said: bytes,
     ) -> None:
         key, certificate = credentials or (None, None)
         tls = grpc.ssl_channel_credentials(federation.authority.certificate, key, certificate)
         self._channel = grpc.secure_channel(f"localhost:{port}", tls)
-        self._open = threading.Event()
+        self._said: SimpleQueue[bytes | None] = SimpleQueue()
+        for raw in said or (greetings.hello_frame(),):
+            self.say(raw)
         service, method = frames.LINK_METHOD
         start = cast("Callable[[str], Callable[[Iterator[bytes]], Iterator[bytes]]]", self._channel.stream_stream)
-        self.frames = start(f"/{service}/{method}")(self._requests(first))
+        self.frames = start(f"/{service}/{method}")(iter(self._said.get, None))
 
-    def _requests(self, first: bytes) -> Iterator[bytes]:
-        yield first
-        self._open.wait()
+    def say(self, raw: bytes) -> None:
+        self._said.put(raw)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.set()
+        self._said.put(None)
         self._channel.close()
 
     def failure(self) -> grpc.StatusCode:
@@ -307,19 +311,19 @@ class Dial:
         return caught.value.code()
 
 
-def test_without_a_certificate_nobody_attaches(federation: Federation, link: LinkService) -> None:
+def test_without_a_certificate_nobody_attaches(federation: EchoFederation, link: LinkService) -> None:
     with Dial(federation, link.port, None) as dial:
         assert dial.failure() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_certificate_of_another_authority_is_worth_nothing(federation: Federation, link: LinkService) -> None:
-    stranger = Federation(federation.folder)
+def test_a_certificate_of_another_authority_is_worth_nothing(federation: EchoFederation, link: LinkService) -> None:
+    stranger = EchoFederation(federation.folder)
     with Dial(federation, link.port, stranger.credentials("north")) as dial:
         assert dial.failure() is grpc.StatusCode.UNAVAILABLE
     assert link.attached() == frozenset()
 
 
-def test_a_certificate_that_names_no_site_is_not_admitted(federation: Federation, link: LinkService) -> None:
+def test_a_certificate_that_names_no_site_is_not_admitted(federation: EchoFederation, link: LinkService) -> None:
     key = keys.new_tls_key()
     server = certificates.issue_server(federation.authority, key.public_key(), ["localhost"], datetime.now(UTC))
     with Dial(federation, link.port, (keys.to_pem(key), server)) as dial:
@@ -327,7 +331,7 @@ def test_a_certificate_that_names_no_site_is_not_admitted(federation: Federation
     assert link.attached() == frozenset()
 
 
-def test_a_revoked_serial_is_not_admitted(federation: Federation) -> None:
+def test_a_revoked_serial_is_not_admitted(federation: EchoFederation) -> None:
     good, bad = federation.credentials("north"), federation.credentials("north")
     revoked = certificates.serial(bad[1])
     with federation.serve(admit=lambda site, serial: site == "north" and serial != revoked) as link:
@@ -343,11 +347,40 @@ def test_a_revoked_serial_is_not_admitted(federation: Federation) -> None:
     ids=["another frame", "cut short", "empty", "another protocol"],
 )
 def test_a_stream_that_does_not_begin_with_hello_is_refused(
-    federation: Federation, link: LinkService, first: bytes
+    federation: EchoFederation, link: LinkService, first: bytes
 ) -> None:
     with Dial(federation, link.port, federation.credentials("north"), first) as dial:
         assert dial.failure() is grpc.StatusCode.FAILED_PRECONDITION
     assert link.attached() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        greetings.hello_frame(),
+        frames.cancel_frame(1),
+        frames.chunk_frame(1, [memoryview(b"x")]),
+        next(outgoing(1, instruction(b"x"))),
+        next(outgoing(1, replace(reply_to(instruction(), b"x"), seal=bytes(64)))),
+    ],
+    ids=["empty", "hello again", "cancel", "chunk of nothing", "an instruction", "wrong seal"],
+)
+def test_a_hostile_site_ends_its_own_stream_and_no_other(
+    federation: EchoFederation, link: LinkService, raw: bytes
+) -> None:
+    credentials = federation.credentials("north"), federation.credentials("south")
+    with Dial(federation, link.port, credentials[1]) as other:
+        assert greetings.read_welcome(next(other.frames)) == "south"
+        with Dial(federation, link.port, credentials[0]) as hostile:
+            assert greetings.read_welcome(next(hostile.frames)) == "north"
+            answers = Answers()
+            ticket = link.post("north", instruction(), reply_limit=10, deliver=answers)
+            assert ticket == 1
+            hostile.say(raw)
+            until(lambda: bool(answers.came))
+            assert isinstance(answers.came[0], Lost)
+            until(lambda: link.attached() == {"south"})
 
 
 def test_the_socket_is_for_its_owner_and_group_alone(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ EVERY = 1 if os.environ.get("FEDWARD_LONG") else 3
 
 
 def crash(folder: Path, points: list[int]) -> list[dict[str, Any]]:
-    """What tests/integration/rounds_crash.py found at these points."""
-    command = [sys.executable, "-m", "tests.integration.rounds_crash", str(folder), ",".join(map(str, points))]
+    """What tests/support/rounds_crash.py found at these points."""
+    command = [sys.executable, "-m", "tests.support.rounds_crash", str(folder), ",".join(map(str, points))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=170)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -13,7 +13,7 @@ from fedward_shared.errors import WireError
 from fedward_shared.wire import codec, door_pb2, frames, greetings, link_pb2
 from fedward_shared.wire.parcel import INLINE_BYTES, Refused
 from fedward_shared.wire.transfer import SPOOL_BYTES, Arrived, Inbox, outgoing
-from tests.echo import instruction
+from tests.support.echo import instruction
 
 EXAMPLES = 1000 if os.environ.get("FEDWARD_LONG") else 100
 TRANSFERS = st.integers(1, 2**64 - 1)

@@ -21,7 +21,7 @@ from fedward_shared.contracts.cohort import CategoryColumn, NumberColumn
 from fedward_shared.errors import FedwardError
 from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.parse import load
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 EXAMPLES = 1000 if os.environ.get("FEDWARD_LONG") else 100
 STUDY = TWO_SITES.encode()

@@ -21,7 +21,7 @@ from fedward_shared.contracts.round import Heads, RefusalCode
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire.codec import decode_reply
 from fedward_shared.wire.parcel import Parcel, Refused
-from tests.vaults import Coordinator, Site
+from tests.support.vaults import Coordinator, Site
 
 EXAMPLES = 300 if os.environ.get("FEDWARD_LONG") else 30
 CHARGE = 0.2

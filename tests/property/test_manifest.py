@@ -19,7 +19,7 @@ from fedward_shared.manifest.lines import TooDeepError, scan
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import check_resolved, published
 from fedward_shared.manifest.template import KINDS, template
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 EXAMPLES = 1000 if os.environ.get("FEDWARD_LONG") else 100
 

@@ -12,78 +12,78 @@ from fedward_shared.crypto.invite import enrolment_body
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.errors import RefusedError, SignatureError, WireError
 from fedward_shared.wire.enrolment_pb2 import EnrolRequest
-from tests.federation import Federation, Newcomer, found_federation
+from tests.support.enrolment import Consortium, Newcomer, found_consortium
 
 
 @pytest.fixture
-def federation(tmp_path: Path) -> Federation:
-    return found_federation(tmp_path)
+def consortium(tmp_path: Path) -> Consortium:
+    return found_consortium(tmp_path)
 
 
-def test_an_honest_newcomer_is_certified(federation: Federation) -> None:
+def test_an_honest_newcomer_is_certified(consortium: Consortium) -> None:
     newcomer = Newcomer()
-    invite = federation.invite()
-    site, reply = federation.desk.enrol(newcomer.request(invite).SerializeToString())
+    invite = consortium.invite()
+    site, reply = consortium.desk.enrol(newcomer.request(invite).SerializeToString())
     assert site == "north"
     assert reply.study_key == invite.study_key
     certificates.check_issued(
-        reply.certificate, invite.authority, newcomer.gateway.public_key(), "north", federation.clock()
+        reply.certificate, invite.authority, newcomer.gateway.public_key(), "north", consortium.clock()
     )
-    known = federation.registry.site("north")
+    known = consortium.registry.site("north")
     assert known is not None
     assert known.vault_key == keys.public_bytes(newcomer.vault)
 
 
-def test_the_clock_is_told(federation: Federation) -> None:
-    assert federation.desk.clock().milliseconds == federation.clock() * 1000
+def test_the_clock_is_told(consortium: Consortium) -> None:
+    assert consortium.desk.clock().milliseconds == consortium.clock() * 1000
 
 
-def test_a_signing_request_of_another_key_is_refused(federation: Federation) -> None:
+def test_a_signing_request_of_another_key_is_refused(consortium: Consortium) -> None:
     """The vault signs what the gateway sends; a request exchanged on the way is noticed."""
-    invite, newcomer, thief = federation.invite(), Newcomer(), Newcomer()
+    invite, newcomer, thief = consortium.invite(), Newcomer(), Newcomer()
     request = newcomer.request(invite)
     request.csr = certificates.csr(thief.gateway, "north")
     with pytest.raises(SignatureError, match="enrolment signature"):
-        federation.enrol(request)
+        consortium.enrol(request)
 
 
-def test_a_signing_request_that_its_key_did_not_sign_is_refused(federation: Federation) -> None:
-    invite, newcomer = federation.invite(), Newcomer()
+def test_a_signing_request_that_its_key_did_not_sign_is_refused(consortium: Consortium) -> None:
+    invite, newcomer = consortium.invite(), Newcomer()
     csr = certificates.csr(newcomer.gateway, "north")
     with pytest.raises(SignatureError, match="signing request"):
-        federation.enrol(newcomer.request(invite, csr=csr[:-1] + bytes([csr[-1] ^ 1])))
+        consortium.enrol(newcomer.request(invite, csr=csr[:-1] + bytes([csr[-1] ^ 1])))
 
 
-def test_a_vault_key_that_did_not_sign_is_refused(federation: Federation) -> None:
-    request = Newcomer().request(federation.invite())
+def test_a_vault_key_that_did_not_sign_is_refused(consortium: Consortium) -> None:
+    request = Newcomer().request(consortium.invite())
     request.vault_key = keys.public_bytes(keys.new_signing_key())
     with pytest.raises(SignatureError, match="enrolment signature"):
-        federation.enrol(request)
+        consortium.enrol(request)
 
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in Purpose if purpose is not Purpose.ENROLMENT])
-def test_no_other_signature_of_the_vault_serves(federation: Federation, purpose: Purpose) -> None:
-    invite, newcomer = federation.invite(), Newcomer()
+def test_no_other_signature_of_the_vault_serves(consortium: Consortium, purpose: Purpose) -> None:
+    invite, newcomer = consortium.invite(), Newcomer()
     request = newcomer.request(invite)
     body = enrolment_body(invite.token_digest, hashlib.sha256(request.csr).digest(), "north")
     request.vault_signature = sign(newcomer.vault, purpose, body)
     with pytest.raises(SignatureError, match="enrolment signature"):
-        federation.enrol(request)
+        consortium.enrol(request)
 
 
-def test_the_signature_is_bound_to_the_name(federation: Federation) -> None:
-    invite, newcomer = federation.invite(), Newcomer()
+def test_the_signature_is_bound_to_the_name(consortium: Consortium) -> None:
+    invite, newcomer = consortium.invite(), Newcomer()
     request = newcomer.request(invite)
     request.site = "south"
     with pytest.raises(SignatureError, match="enrolment signature"):
-        federation.enrol(request)
+        consortium.enrol(request)
 
 
-def test_another_name_than_the_invites_is_refused(federation: Federation) -> None:
-    invite = federation.invite("north")
-    federation.invite("south")
+def test_another_name_than_the_invites_is_refused(consortium: Consortium) -> None:
+    invite = consortium.invite("north")
+    consortium.invite("south")
     with pytest.raises(RefusedError, match="not valid"):
-        federation.enrol(Newcomer().request(invite, site="south"))
+        consortium.enrol(Newcomer().request(invite, site="south"))
 
 
 @pytest.mark.parametrize(
@@ -104,36 +104,36 @@ def test_another_name_than_the_invites_is_refused(federation: Federation) -> Non
         ("vault_signature", b""),
     ],
 )
-def test_a_field_of_the_wrong_form_is_refused(federation: Federation, field: str, value: str | bytes) -> None:
-    request = Newcomer().request(federation.invite())
+def test_a_field_of_the_wrong_form_is_refused(consortium: Consortium, field: str, value: str | bytes) -> None:
+    request = Newcomer().request(consortium.invite())
     setattr(request, field, value)
     with pytest.raises(WireError, match="form"):
-        federation.enrol(request)
+        consortium.enrol(request)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff" * 10, b"\x0a\xff\xff\xff\x7f", bytes(MAX_REQUEST_BYTES + 1)])
-def test_bytes_that_are_no_request_are_refused(federation: Federation, body: bytes) -> None:
+def test_bytes_that_are_no_request_are_refused(consortium: Consortium, body: bytes) -> None:
     with pytest.raises(WireError):
-        federation.desk.enrol(body)
+        consortium.desk.enrol(body)
 
 
-def test_no_refused_request_uses_the_invite_up(federation: Federation) -> None:
-    invite, newcomer = federation.invite(), Newcomer()
+def test_no_refused_request_uses_the_invite_up(consortium: Consortium) -> None:
+    invite, newcomer = consortium.invite(), Newcomer()
     spoilt = newcomer.request(invite)
     spoilt.vault_signature = bytes(64)
     for request in (spoilt, Newcomer().request(invite, site="south"), EnrolRequest()):
         with pytest.raises((WireError, RefusedError)):
-            federation.enrol(request)
-    assert federation.registry.sites() == []
-    assert certificates.site_of(federation.enrol(newcomer.request(invite))) == "north"
+            consortium.enrol(request)
+    assert consortium.registry.sites() == []
+    assert certificates.site_of(consortium.enrol(newcomer.request(invite))) == "north"
 
 
-def test_a_renewed_site_keeps_its_vault(federation: Federation) -> None:
+def test_a_renewed_site_keeps_its_vault(consortium: Consortium) -> None:
     newcomer = Newcomer()
-    former = federation.enrol(newcomer.request(federation.invite()))
-    again = federation.invite(kind=InviteKind.RENEW)
+    former = consortium.enrol(newcomer.request(consortium.invite()))
+    again = consortium.invite(kind=InviteKind.RENEW)
     with pytest.raises(RefusedError):
-        federation.enrol(Newcomer().request(again))
-    present = federation.enrol(Newcomer(vault=newcomer.vault).request(again))
-    assert not federation.registry.is_admitted("north", certificates.serial(former))
-    assert federation.registry.is_admitted("north", certificates.serial(present))
+        consortium.enrol(Newcomer().request(again))
+    present = consortium.enrol(Newcomer(vault=newcomer.vault).request(again))
+    assert not consortium.registry.is_admitted("north", certificates.serial(former))
+    assert consortium.registry.is_admitted("north", certificates.serial(present))

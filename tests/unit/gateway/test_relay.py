@@ -15,7 +15,7 @@ from fedward_shared.errors import FedwardError, LinkError, WireError
 from fedward_shared.wire import codec, frames, greetings
 from fedward_shared.wire.parcel import Parcel, Refused
 from fedward_shared.wire.transfer import outgoing
-from tests.echo import instruction, reply_to
+from tests.support.echo import instruction, reply_to
 
 LIMIT = 1_000_000
 BIG = bytes(700_000)

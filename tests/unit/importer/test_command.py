@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from fedward_client.cli.app import app
 from fedward_client.home import SiteHome, SiteIdentity
 from fedward_shared.errors import FedwardError, SourceDataError, UsageError
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 ROWS = "".join(f"p{row},train,50,1,{row % 2}\n" for row in range(40))
 HEADER = "patient_id,split,age,chest_pain,disease\n"

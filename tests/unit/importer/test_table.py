@@ -23,7 +23,7 @@ from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_shared.manifest.template import template
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 STUDY = TWO_SITES.encode()
 HEADER = "patient_id,split,age,chest_pain,disease,remark\n"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fedward_shared.contracts.study import SiteTerms, Study, TrainingTerms
 from fedward_shared.manifest.bounds import expected_update_norm, largest_batch, max_update_norm
 from fedward_shared.manifest.parse import load
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 STUDY = load(TWO_SITES.encode())
 SITE = SiteTerms("north", size=200, sampling_rate=0.25, normaliser=50.0)

@@ -9,7 +9,7 @@ import pytest
 from fedward_shared.contracts.cohort import NumberColumn
 from fedward_shared.manifest.contract import canonical, contract_digest
 from fedward_shared.manifest.parse import load
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 CONTRACT = load(TWO_SITES.encode()).data
 

@@ -11,7 +11,7 @@ from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published, resolve
 from fedward_shared.manifest.template import template
 from fedward_shared.wire.tensors import layout
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 
 def test_bytes_and_steps_follow_from_the_declarations() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fedward_shared.manifest.lines import TooDeepError, scan
 from fedward_shared.manifest.template import KINDS, template
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 TRICKY = '''\
 # [not.a.table]

@@ -6,7 +6,7 @@ import pytest
 
 from fedward_shared.errors import StudyFileError
 from fedward_shared.manifest.resolve import load_draft
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 Changes = tuple[tuple[str, str], ...]
 

@@ -15,7 +15,7 @@ from fedward_shared.manifest.parse import LARGEST, load, study_hash
 from fedward_shared.manifest.resolve import published
 from fedward_shared.manifest.template import template
 from fedward_shared.version import PROTOCOL, VERSION
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 
 def test_a_study_is_read_as_written() -> None:
@@ -78,7 +78,7 @@ def test_another_code_version_can_be_read_because_the_vault_answers_it_itself() 
 
 def test_reading_loads_neither_torch_nor_flwr_nor_the_accountant() -> None:
     code = (
-        "import sys; from fedward_shared.manifest.parse import load; from tests.samples import TWO_SITES;"
+        "import sys; from fedward_shared.manifest.parse import load; from tests.support.samples import TWO_SITES;"
         "load(TWO_SITES.encode());"
         "print([name for name in ('torch', 'flwr', 'dp_accounting', 'polars') if name in sys.modules])"
     )

@@ -13,7 +13,7 @@ from fedward_shared.crypto.keys import new_signing_key, public_bytes, public_to_
 from fedward_shared.crypto.signing import Purpose, verify
 from fedward_shared.errors import SignatureError, StudyFileError, UsageError
 from fedward_shared.manifest.parse import load, study_hash
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 DRAFT = TWO_SITES.encode()
 

@@ -14,7 +14,7 @@ from fedward_shared.models.registry import tensor_specs
 from fedward_shared.privacy.accounting import epsilon
 from fedward_shared.privacy.events import SampledGaussian
 from fedward_shared.version import PROTOCOL, VERSION
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 UNSAFE = TWO_SITES.replace("target_epsilon = 3.0\n", "").replace(
     "unsafe_no_privacy = false", "unsafe_no_privacy = true"

@@ -15,7 +15,7 @@ from fedward_server.registry import Registry
 from fedward_shared.crypto.keys import new_signing_key, public_bytes, public_to_pem, to_pem
 from fedward_shared.errors import FedwardError, StudyFileError, UsageError
 from fedward_shared.manifest.template import KINDS
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 
 def _run(*arguments: str | Path) -> Result:

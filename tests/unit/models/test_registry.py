@@ -12,7 +12,7 @@ from fedward_shared.contracts.study import ModelTerms, Scalar
 from fedward_shared.errors import UsageError
 from fedward_shared.models.heads import losses, probabilities
 from fedward_shared.models.registry import build, check_options, initial_weights, names, tensor_specs
-from tests.cohorts import MODELS, contract_of, terms_of
+from tests.support.cohorts import MODELS, contract_of, terms_of
 
 THREE = Label("stage", (("1",), ("2",), ("3",)), ("one", "two", "three"))
 

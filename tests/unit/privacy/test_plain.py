@@ -13,7 +13,7 @@ from fedward_shared.models.registry import build
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.plain import PlainStepper
-from tests.cohorts import contract_of, site, terms_of, training_set
+from tests.support.cohorts import contract_of, site, terms_of, training_set
 
 torch.set_num_threads(1)
 TERMS = TrainingTerms(1, learning_rate=0.1, momentum=0.9, weight_decay=0.01, proximal_mu=0.3)

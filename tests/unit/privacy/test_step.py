@@ -17,7 +17,7 @@ from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.gradients import patient_gradients
 from fedward_shared.privacy.noise import KeystreamSource, RandomSource
 from fedward_shared.privacy.step import PrivateStepper, clipped_sum
-from tests.cohorts import MODELS, TERMS, contract_of, site, terms_of, training_set
+from tests.support.cohorts import MODELS, TERMS, contract_of, site, terms_of, training_set
 
 UNITS = [0, 1, 1, 2, 3, 3, 3, 4, 0, 5, 6, 6, 7]
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from fedward_server.registry import InviteKind, Redemption, Registry
 from fedward_shared.contracts.round import Heads
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.errors import FedwardError, RefusedError, UsageError
-from tests.federation import Clock
+from tests.support.enrolment import Clock
 
 CA = certificates.make_ca("Testverbund", datetime.now(UTC))
 CSR = certificates.csr(keys.new_tls_key(), "north")

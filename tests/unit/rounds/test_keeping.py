@@ -25,7 +25,7 @@ from fedward_shared.errors import FedwardError
 from fedward_shared.manifest.parse import load
 from fedward_shared.models.registry import initial_weights
 from fedward_shared.wire.codec import decode_instruction, decode_offer
-from tests.fake_sites import ROUND_KEY, book_of, offer_of, sites_of, study_text
+from tests.support.fake_sites import ROUND_KEY, book_of, offer_of, sites_of, study_text
 
 OFFER = offer_of(study_text())
 STUDY_TERMS = load(OFFER.manifest)

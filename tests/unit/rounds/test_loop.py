@@ -20,7 +20,7 @@ from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
 from fedward_shared.errors import StudyFailedError
 from fedward_shared.wire.codec import decode_instruction
 from fedward_shared.wire.parcel import Parcel
-from tests.fake_sites import ROUND_KEY, FakeCourier, FakeSite, book_of, offer_of, sites_of, study_text
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, FakeSite, book_of, offer_of, sites_of, study_text
 
 PACING = Pacing(
     patience=Patience(again=0.01, again_most=0.01, absent=0.05, look=0.01),

@@ -13,7 +13,7 @@ import pytest
 from fedward_server.app import run_study
 from fedward_server.rounds.results import LOADING, model_inputs, write_model, write_report
 from fedward_shared.manifest.parse import load, study_hash
-from tests.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text
 
 OFFER = offer_of(study_text(rounds=2))
 STUDY_TERMS = load(OFFER.manifest)

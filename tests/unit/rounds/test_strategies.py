@@ -23,7 +23,7 @@ from fedward_shared.errors import FedwardError, StudyFileError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.strategies import STRATEGIES
 from fedward_shared.models.registry import initial_weights
-from tests.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text, train
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text, train
 
 Model = dict[str, NDArray[np.float64]]
 OPTIONS = {

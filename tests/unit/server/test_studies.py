@@ -9,7 +9,7 @@ import pytest
 
 from fedward_server.studies import Studies, StudyState
 from fedward_shared.errors import UsageError
-from tests.fake_sites import offer_of, study_text
+from tests.support.fake_sites import offer_of, study_text
 
 FIRST = offer_of(study_text(rounds=1)).manifest
 SECOND = offer_of(study_text(rounds=2)).manifest

@@ -9,7 +9,7 @@ from fedward_shared.errors import UsageError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import check_resolved, published
 from fedward_simulations.baselines import POOLED, alone, centralised, without_privacy
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 STUDY = TWO_SITES.encode()
 

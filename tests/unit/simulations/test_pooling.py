@@ -17,7 +17,7 @@ from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load
 from fedward_simulations.pooling import pool
 from fedward_simulations.scores import divided, read_scores
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 TABLE = load(TWO_SITES.encode()).data
 TENSORS = DataContract(

@@ -30,7 +30,18 @@ from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.manifest.parse import load
 from fedward_shared.privacy.events import NoPrivacy, SampledGaussian
 from fedward_shared.wire.parcel import Parcel
-from tests.vaults import DAY, NOW, POLICY, SITE, STUDY_KEY, Coordinator, FakeDataSets, Site, manifest, step_count
+from tests.support.vaults import (
+    DAY,
+    NOW,
+    POLICY,
+    SITE,
+    STUDY_KEY,
+    Coordinator,
+    FakeDataSets,
+    Site,
+    manifest,
+    step_count,
+)
 
 STUDY_PUBLIC = public_bytes(STUDY_KEY)
 HONEST = Coordinator()

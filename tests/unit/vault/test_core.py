@@ -17,7 +17,7 @@ from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.events import NoPrivacy, SampledGaussian
 from fedward_shared.wire.codec import MAX_OFFER_BYTES, decode_reply, encode_instruction
 from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
-from tests.vaults import DAY, NOW, SITE, STUDY_KEY, VAULT_KEY, Coordinator, Site, manifest, never
+from tests.support.vaults import DAY, NOW, SITE, STUDY_KEY, VAULT_KEY, Coordinator, Site, manifest, never
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fedward_client.vault.encoding import encode_table
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import contract_digest
-from tests.cohorts import contract_of, write_table
+from tests.support.cohorts import contract_of, write_table
 
 TABLE, IMAGE = contract_of("logistic"), contract_of("cnn")
 

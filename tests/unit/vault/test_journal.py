@@ -8,7 +8,7 @@ from fedward_client.vault.journal import Journal
 from fedward_client.vault.store import Store
 from fedward_shared.crypto.keys import new_signing_key
 from fedward_shared.errors import LockedError
-from tests.vaults import VAULT_KEY
+from tests.support.vaults import VAULT_KEY
 
 HOUR = 3600
 

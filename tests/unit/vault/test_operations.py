@@ -16,7 +16,7 @@ from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto.keys import fingerprint, public_bytes
 from fedward_shared.errors import BudgetError, FedwardError, PolicyError, UsageError
 from fedward_shared.manifest.contract import contract_digest
-from tests.vaults import NOW, STUDY_KEY, Coordinator, Site, manifest
+from tests.support.vaults import NOW, STUDY_KEY, Coordinator, Site, manifest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -12,7 +12,7 @@ from fedward_shared.contracts.round import Task
 from fedward_shared.errors import FedwardError, TrainingError, WireError
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.wire.tensors import decode
-from tests.training_orders import order_in, plan_of, published_study
+from tests.support.training_orders import order_in, plan_of, published_study
 
 torch.set_num_threads(1)
 

@@ -15,8 +15,8 @@ from fedward_shared.errors import TrainingError
 from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.noise import KeystreamSource
-from tests.samples import TWO_SITES
-from tests.training_orders import NO_PRIVACY, order_in, published_study
+from tests.support.samples import TWO_SITES
+from tests.support.training_orders import NO_PRIVACY, order_in, published_study
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -87,7 +87,7 @@ import json, sys
 from pathlib import Path
 from fedward_client.vault.trainer import InlineTrainer
 from fedward_shared.privacy.noise import KeystreamSource
-from tests.training_orders import NO_PRIVACY, order_in
+from tests.support.training_orders import NO_PRIVACY, order_in
 InlineTrainer(KeystreamSource.fresh).run(order_in(Path(sys.argv[1]), NO_PRIVACY), lambda: False)
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules} & {"opacus", "dp_accounting", "torch"})))
 """

@@ -18,8 +18,8 @@ from fedward_client.vault.trainer import Order, WorkerTrainer
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire.tensors import decode
-from tests.samples import TWO_SITES
-from tests.training_orders import NO_PRIVACY, order_in, plan_of, published_study
+from tests.support.samples import TWO_SITES
+from tests.support.training_orders import NO_PRIVACY, order_in, plan_of, published_study
 
 pytestmark = pytest.mark.processes
 LONG = NO_PRIVACY.replace("local_steps = 2", "local_steps = 1000000")

@@ -17,7 +17,7 @@ from fedward_shared.wire import frames, greetings
 from fedward_shared.wire.frames import Kind
 from fedward_shared.wire.parcel import Parcel, Refused
 from fedward_shared.wire.transfer import outgoing
-from tests.echo import EchoVault, instruction, reply_to
+from tests.support.echo import EchoVault, instruction, reply_to
 
 
 class Knock:

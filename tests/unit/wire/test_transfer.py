@@ -13,7 +13,7 @@ from fedward_shared.errors import WireError
 from fedward_shared.wire import codec, door_pb2, frames, greetings
 from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
 from fedward_shared.wire.transfer import SPOOL_BYTES, Arrived, Cancelled, Declined, Inbox, RefusalCame, outgoing
-from tests.echo import instruction
+from tests.support.echo import instruction
 
 TOO_LARGE = Refused(RefusalCode.TOO_LARGE)
 BIG = Random(0).randbytes(665_600)  # two chunks

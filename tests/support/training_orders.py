@@ -13,8 +13,8 @@ from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_shared.models.registry import initial_weights
 from fedward_shared.wire.tensors import Layout, encode, layout
-from tests.cohorts import write_table
-from tests.samples import TWO_SITES
+from tests.support.cohorts import write_table
+from tests.support.samples import TWO_SITES
 
 __all__ = ["NO_PRIVACY", "order_in", "plan_of", "published_study"]
 

@@ -25,7 +25,7 @@ from fedward_shared.version import PROTOCOL
 from fedward_shared.wire import codec
 from fedward_shared.wire.parcel import Parcel, Refused, seal
 
-__all__ = ["PATIENCE", "EchoVault", "Federation", "ask", "gateway", "instruction", "reply_to", "until"]
+__all__ = ["PATIENCE", "EchoFederation", "EchoVault", "ask", "gateway", "instruction", "reply_to", "until"]
 
 _KEY = Ed25519PrivateKey.generate()
 PATIENCE = 60.0
@@ -73,7 +73,7 @@ class EchoVault:
         return self.answer(parcel, cancelled)
 
 
-class Federation:
+class EchoFederation:
     """A CA, a coordinator's certificate for localhost, and the folders of sites that joined."""
 
     def __init__(self, folder: Path) -> None:

@@ -38,7 +38,7 @@ from fedward_shared.version import PROTOCOL
 from fedward_shared.wire.codec import StudyOffer, decode_reply, encode_instruction, encode_offer, refusal_body
 from fedward_shared.wire.parcel import Parcel, Refused, seal
 from fedward_shared.wire.tensors import Layout, encode, layout
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 __all__ = [
     "DAY",

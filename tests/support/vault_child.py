@@ -1,4 +1,4 @@
-"""A vault in a process of its own that dies where it is told: `python -m tests.vault_child FOLDER POINT`.
+"""A vault in a process of its own that dies where it is told: `python -m tests.support.vault_child FOLDER POINT`.
 
 It answers one instruction to train, for the study in FOLDER/study, and writes what leaves it to standard output.
 Points are named in `POINTS`; at any other it lives to the end. Dying is SIGKILL, so nothing is tidied up.
@@ -16,7 +16,7 @@ from typing import Any
 from fedward_client.vault.trainer import Order
 from fedward_shared.contracts.round import Heads
 from fedward_shared.wire.parcel import Parcel
-from tests.vaults import Coordinator, Site, never
+from tests.support.vaults import Coordinator, Site, never
 
 __all__ = ["LEFT", "POINTS", "TRAINING", "store_study"]
 

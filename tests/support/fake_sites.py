@@ -28,7 +28,7 @@ from fedward_shared.manifest.resolve import published
 from fedward_shared.wire.codec import StudyOffer, decode_instruction, encode_reply, refusal_body
 from fedward_shared.wire.parcel import Parcel, Refused, seal
 from fedward_shared.wire.tensors import decode, encode, layout
-from tests.samples import TWO_SITES
+from tests.support.samples import TWO_SITES
 
 __all__ = ["ROUND_KEY", "FakeCourier", "FakeSite", "book_of", "offer_of", "sites_of", "study_text", "train"]
 

@@ -1,4 +1,4 @@
-"""A small federation for tests: a coordinator's folder, its registry, a clock that tests move, and invites."""
+"""A small consortium for tests of enrolment: a coordinator's folder, its registry, a clock to move, and invites."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fedward_shared.crypto.invite import Invite, enrolment_body
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire.enrolment_pb2 import EnrolRequest
 
-__all__ = ["Clock", "Federation", "Newcomer", "found_federation"]
+__all__ = ["Clock", "Consortium", "Newcomer", "found_consortium"]
 
 DAY = 86400
 
@@ -59,7 +59,7 @@ class Newcomer:
 
 
 @dataclass(frozen=True)
-class Federation:
+class Consortium:
     """A coordinator on disk. Its ports are only remembered; `serve` starts the service for real."""
 
     home: CoordinatorHome
@@ -73,7 +73,7 @@ class Federation:
         return EnrolmentDesk(self.registry, self.home.authority(), self.home.study_public(), self.clock)
 
     def invite(self, site: str = "north", *, hours: float = 72, kind: InviteKind = InviteKind.NEW) -> Invite:
-        """An invite by the federation's clock."""
+        """An invite by the consortium's clock."""
         expires = int(self.clock() + hours * 3600)
         return invite_site(self.home, self.registry, site, expires=expires, kind=kind)[0]
 
@@ -109,11 +109,11 @@ class Federation:
         return service
 
 
-def found_federation(folder: Path) -> Federation:
-    """A federation in `folder` that listens at loopback only."""
+def found_consortium(folder: Path) -> Consortium:
+    """A consortium in `folder` that listens at loopback only."""
     clock = Clock()
     home = CoordinatorHome(folder / "coordinator")
     settings = CoordinatorSettings("Testverbund", ("127.0.0.1", "localhost"), "127.0.0.1", 0, 0)
     founded = found(home, settings, datetime.fromtimestamp(clock(), UTC))
     home.remember_ports(Ports(link=7443, enrolment=7444))
-    return Federation(home, founded, Registry(home.registry_db, clock), clock)
+    return Consortium(home, founded, Registry(home.registry_db, clock), clock)

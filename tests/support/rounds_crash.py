@@ -1,6 +1,6 @@
 """Runs a small study over an in-memory courier and kills itself, for real, at a chosen point. See test_rounds.py.
 
-`python -m tests.integration.rounds_crash FOLDER POINTS` forks one process for each point in POINTS (a comma-separated
+`python -m tests.support.rounds_crash FOLDER POINTS` forks one process for each point in POINTS (a comma-separated
 list): it runs the study and dies by SIGKILL when it has reached that point, and another one goes on. A point is
 reached before and after each durable write and each post. Prints a JSON line for each.
 """
@@ -25,7 +25,7 @@ from fedward_shared.manifest.parse import load
 from fedward_shared.models.registry import initial_weights
 from fedward_shared.wire.codec import StudyOffer
 from fedward_shared.wire.parcel import Parcel
-from tests.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text
+from tests.support.fake_sites import ROUND_KEY, FakeCourier, book_of, offer_of, sites_of, study_text
 
 __all__ = ["study"]
 

@@ -25,8 +25,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from fedward_client.supervisor import running
-from tests.integration.processes import PATIENCE, Processes, wait_for
-from tests.samples import TWO_SITES
+from tests.support.processes import PATIENCE, Processes, wait_for
+from tests.support.samples import TWO_SITES
 
 __all__ = ["DATA_SET", "Federation"]
 
