@@ -54,7 +54,7 @@ GOOD = InstructionHead(bytes(32), "north", 1, 1, Task.TRAIN, 10, 5, Heads(), 0, 
 
 
 @given(instructions())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_an_instruction_comes_back_as_it_was(head: InstructionHead) -> None:
     raw = codec.encode_instruction(head)
     assert len(raw) <= codec.MAX_HEAD_BYTES
@@ -62,19 +62,19 @@ def test_an_instruction_comes_back_as_it_was(head: InstructionHead) -> None:
 
 
 @given(REPLIES)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_reply_comes_back_as_it_was(head: ReplyHead) -> None:
     assert codec.decode_reply(codec.encode_reply(head)) == head
 
 
 @given(OFFERS)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_an_offer_comes_back_as_it_was(offer: codec.StudyOffer) -> None:
     assert codec.decode_offer(codec.encode_offer(offer)) == offer
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
     for decode in (codec.decode_instruction, codec.decode_reply, codec.decode_offer):
         with pytest.raises(WireError):
@@ -82,7 +82,7 @@ def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
 
 
 @given(instructions(), st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_flipped_byte_is_another_instruction_or_none(head: InstructionHead, data: st.DataObject) -> None:
     raw = bytearray(codec.encode_instruction(head))
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))

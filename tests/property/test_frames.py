@@ -36,7 +36,7 @@ def new_inbox(spool: Path | None = None) -> Inbox:
 
 
 @given(TRANSFERS, SIZES, st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_parcel_arrives_as_it_was_sent(transfer: int, size: int, data: st.DataObject) -> None:
     payload = os.urandom(size)
     whole = instruction(payload)
@@ -59,7 +59,7 @@ def test_a_parcel_arrives_as_it_was_sent(transfer: int, size: int, data: st.Data
 
 
 @given(TRANSFERS, st.integers(0, 1000))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_frames_are_what_protobuf_itself_writes_and_a_frame_is_a_link_frame(transfer: int, size: int) -> None:
     data = os.urandom(size)
     mine = frames.chunk_frame(transfer, [memoryview(data[: size // 2]), memoryview(data[size // 2 :])])
@@ -69,7 +69,7 @@ def test_frames_are_what_protobuf_itself_writes_and_a_frame_is_a_link_frame(tran
 
 
 @given(st.binary(max_size=64))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
     inbox = new_inbox()
     try:
@@ -80,7 +80,7 @@ def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
 
 
 @given(TRANSFERS, st.sampled_from(["chunk", "seal", "refusal", "cancel", "progress"]), st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_second_field_behind_the_first_is_refused(transfer: int, first: str, data: st.DataObject) -> None:
     fields = {
         "chunk": door_pb2.Frame(chunk=b"abc"),
@@ -98,7 +98,7 @@ def test_a_second_field_behind_the_first_is_refused(transfer: int, first: str, d
 
 
 @given(TRANSFERS)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_small_frames_come_back(transfer: int) -> None:
     refused = Refused(RefusalCode.BUDGET, bytes(64))
     assert frames.read_refusal(frames.split(frames.refusal_frame(transfer, refused))) == refused

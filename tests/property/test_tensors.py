@@ -35,7 +35,7 @@ def draw_arrays(data: st.DataObject, specs: list[TensorSpec]) -> dict[str, NDArr
 
 
 @given(SPECS, st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_round_trip_keeps_every_bit_and_the_order(specs: list[TensorSpec], data: st.DataObject) -> None:
     plan = tensors.layout(specs)
     arrays = draw_arrays(data, specs)
@@ -49,7 +49,7 @@ def test_a_round_trip_keeps_every_bit_and_the_order(specs: list[TensorSpec], dat
 
 
 @given(SPECS, st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_any_safetensors_reader_reads_it(specs: list[TensorSpec], data: st.DataObject) -> None:
     plan = tensors.layout(specs)
     arrays = draw_arrays(data, specs)
@@ -58,7 +58,7 @@ def test_any_safetensors_reader_reads_it(specs: list[TensorSpec], data: st.DataO
 
 
 @given(SPECS, st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_another_header_is_refused_whatever_it_says(specs: list[TensorSpec], data: st.DataObject) -> None:
     plan = tensors.layout(specs)
     payload = bytearray(plan.header + bytes(plan.payload_bytes - len(plan.header)))
@@ -69,7 +69,7 @@ def test_another_header_is_refused_whatever_it_says(specs: list[TensorSpec], dat
 
 
 @given(SPECS, st.one_of(st.integers(-64, -1), st.integers(1, 64)))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_another_size_is_refused(specs: list[TensorSpec], difference: int) -> None:
     plan = tensors.layout(specs)
     with pytest.raises(WireError, match="bytes"):
@@ -77,7 +77,7 @@ def test_another_size_is_refused(specs: list[TensorSpec], difference: int) -> No
 
 
 @given(SPECS)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_the_header_follows_from_the_study_alone_and_is_aligned(specs: list[TensorSpec]) -> None:
     plan = tensors.layout(specs)
     assert plan.header == tensors.layout(tuple(specs)).header
