@@ -6,6 +6,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from fedward_shared.contracts.study import Study
@@ -19,6 +20,7 @@ __all__ = ["LARGEST", "load", "load_and", "study_hash"]
 
 LARGEST = 1024 * 1024
 """Bytes that a study file may have."""
+_KEPT = 16
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -27,8 +29,9 @@ def study_hash(manifest: bytes) -> bytes:
     return hashlib.sha256(manifest).digest()
 
 
+@lru_cache(maxsize=_KEPT)
 def load(manifest: bytes) -> Study:
-    """Reads and checks a study file, published or not.
+    """Reads and checks a study file, published or not. A `Study` is immutable, so the same bytes give the same one.
 
     A published one carries `[resolved]`, which must agree with what the file declares as far as that can be told
     without computing (`resolve.check_resolved` computes). The model's name and options are left to `resolve`, which
