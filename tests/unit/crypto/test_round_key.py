@@ -55,7 +55,11 @@ def test_even_the_study_key_cannot_vouch_for_nonsense(body: bytes) -> None:
         round_key.check(STUDY, *vouched(body), START)
 
 
-@pytest.mark.parametrize(("public", "start", "end"), [(b"short", 1, 2), (ROUND, 2, 1), (ROUND, 1, 1), (ROUND, 0, 5)])
+@pytest.mark.parametrize(
+    ("public", "start", "end"),
+    [(b"short", 1, 2), (ROUND, 2, 1), (ROUND, 1, 1), (ROUND, 0, 5)],
+    ids=["short key", "backwards", "empty", "from the beginning of time"],
+)
 def test_nonsense_is_not_certified(public: bytes, start: int, end: int) -> None:
     with pytest.raises(SignatureError):
         round_key.certify(STUDY_KEY, public, start, end)
