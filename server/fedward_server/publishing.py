@@ -4,6 +4,8 @@
 2. The key must be the one whose public half every invite carries; with another, every site would refuse.
 3. The signature covers the published bytes exactly (purpose `study`), and is checked once before anything is kept.
 4. Manifest and signature go into the studies folder together or not at all.
+5. The same offer that goes through the door is written beside them as a file, with the round key's certificate of
+   today; publishing again renews it.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from fedward_shared.contracts.study import Study
 from fedward_shared.crypto.keys import fingerprint, from_pem, public_bytes
 from fedward_shared.crypto.signing import Purpose, sign, verify
 from fedward_shared.errors import SignatureError
-from fedward_shared.files import read_limited
+from fedward_shared.files import read_limited, write_atomic
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
+from fedward_shared.wire.codec import StudyOffer, encode_offer
 
-__all__ = ["Published", "publish", "signing_key", "sites_not_joined"]
+__all__ = ["Published", "publish", "signing_key", "sites_not_joined", "write_offer"]
 
 _KEY_LIMIT = 64 * 1024
+_READABLE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,13 @@ def publish(draft: bytes, key: Ed25519PrivateKey, studies: Studies) -> Published
     signature = sign(key, Purpose.STUDY, manifest)
     verify(public_bytes(key), Purpose.STUDY, manifest, signature)
     return Published(studies.publish(manifest, signature), study_hash(manifest), study)
+
+
+def write_offer(folder: StudyFolder, home: CoordinatorHome) -> Path:
+    """Writes the file with which a study can be carried to a site; no secret is in it."""
+    offer = StudyOffer(folder.manifest(), folder.signature(), *home.round_key_certificate())
+    write_atomic(folder.offer, encode_offer(offer), mode=_READABLE)
+    return folder.offer
 
 
 def sites_not_joined(study: Study, home: CoordinatorHome) -> tuple[str, ...]:

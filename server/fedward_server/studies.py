@@ -1,8 +1,8 @@
 """The coordinator's studies folder: what was published, and what became of it.
 
 A study's folder is named by the first 16 hex digits of its hash and holds `study.toml` and `study.sig` exactly as
-published, `state.json`, and, once it runs, `rounds/` (instructions in flight, checkpoints), `report.json` and
-`model/`.
+published, `study.offer` (both, with the round key's certificate, as one file for a site), `state.json`, and, once it
+runs, `rounds/` (instructions in flight, checkpoints), `report.json` and `model/`.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ class StudyFolder:
     def model(self) -> Path:
         """The final model: model.safetensors, model.json, study.toml."""
         return self.root / "model"
+
+    @property
+    def offer(self) -> Path:
+        """What a site needs that takes studies as files: `fedward-site study add`."""
+        return self.root / "study.offer"
 
     @property
     def report(self) -> Path:

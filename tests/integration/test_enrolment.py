@@ -462,3 +462,4 @@ def test_a_doctor_says_whether_the_ledger_is_locked(
     store.close()
     found = findings(home, consortium.clock)["ledger"]
     assert (found.state, "rolled back" in found.found) == ((State.FAIL, True) if locked else (State.OK, False))
+    assert ("fedward-site unsafe-unlock" in found.advice) == locked

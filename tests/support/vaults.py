@@ -146,6 +146,7 @@ class Site:
         self.accountant = accountant
         self.now = NOW
         self.trainer = FakeTrainer()
+        self.model_problem = ""
         self.data_sets = FakeDataSets()
         self.data_sets.add("cardiology", "v1", load(study or manifest()))
         self.open()
@@ -177,6 +178,7 @@ class Site:
             policy=self.policy,
             data_sets=self.data_sets,
             accountant=self.accountant,
+            model_check=lambda _: self.model_problem,
         )
 
     def reopen(self) -> None:

@@ -1,4 +1,4 @@
-"""`fedward-site ledger` and `journal`: what was spent, and what crossed the door."""
+"""`fedward-site ledger`, `unsafe-unlock` and `journal`: what was spent, and what crossed the door."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _JsonOption = Annotated[bool, typer.Option("--json", help="As JSON (null stands 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
     app.command()(ledger)
+    app.command("unsafe-unlock")(unsafe_unlock)
     app.add_typer(_journal, name="journal")
 
 
@@ -43,6 +44,40 @@ def ledger(json: _JsonOption = False, home: HomeOption = DEFAULT_HOME) -> None:
         return
     _show(spending, rows)
     next_step(f"fedward-site journal verify --home {home}", "is the record whole?")
+
+
+def unsafe_unlock(
+    *,
+    by: Annotated[str, typer.Option("--by", help="Who answers for it; the journal keeps the name for ever.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="What happened, and why no newer backup is restored.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Ends a ledger's lock without a newer backup. UNSAFE: what was spent and then lost is never counted again."""
+    from fedward_client.cli.words import epsilon
+    from fedward_shared.errors import UsageError
+
+    why_locked = _ask(home, "status")["locked"]
+    if not why_locked:
+        raise UsageError("the ledger is not locked", hint=f"See what was spent: fedward-site ledger --home {home}")
+    if yes and not (by and reason):
+        raise UsageError(
+            "who answers for it, and why? The journal keeps both",
+            hint='Add: --by "Your Name" --reason "What happened, and why no newer backup is restored"',
+        )
+    if not yes:
+        say(f"The ledger is locked: {why_locked}.")
+        for one in _ask(home, "spending"):
+            known = f"ε = {epsilon(one['epsilon'])} of {epsilon(one['max_epsilon'])}"
+            say(f"  {one['data_set']}: {known} is still on record; there may have been more")
+        say("Restoring the newest backup of vault/ is safe. This is not: what was spent since is forgotten, so that")
+        say("patients' records can be used beyond what the policy allows. Ask the data protection officer first.")
+        by = by or str(typer.prompt("Your name, for the journal"))
+        reason = reason or str(typer.prompt("What happened, and why no newer backup is restored"))
+        typer.confirm("Unlock the ledger?", abort=True)
+    _ask(home, "unsafe_unlock", by=by, reason=reason)
+    say(f"Unlocked, in the name of {by.strip()}. The journal keeps the name and the reason.")
+    next_step(f"fedward-site journal show --home {home}", "what is on record; studies go on when the site runs")
 
 
 @_journal.command()
@@ -125,7 +160,7 @@ def _show(spending: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
     console.print("ε is per patient and site: somebody treated at two sites adds both up.", highlight=False)
 
 
-def _ask(home: Path, command: str, **arguments: int) -> Any:
+def _ask(home: Path, command: str, **arguments: int | str) -> Any:
     from fedward_client.home import SiteHome
     from fedward_client.vault.admin import call
 

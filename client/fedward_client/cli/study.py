@@ -1,4 +1,4 @@
-"""`fedward-site study list, show, approve, reject` and `withdraw`: what a person at the hospital decides."""
+"""`fedward-site study list, add, show, approve, reject` and `withdraw`: what a person at the hospital decides."""
 
 from __future__ import annotations
 
@@ -63,6 +63,28 @@ def list_studies(json: _JsonOption = False, home: HomeOption = DEFAULT_HOME) -> 
         next_step(f"fedward-site study show {waiting[0]['study'][:_SHORT]} --home {home}", "what it asks for")
     else:
         next_step(f"fedward-site status --home {home}")
+
+
+@_study.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="The coordinator's study.offer, which `study publish` wrote.")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Takes in a study that came as a file, as if the coordinator had offered it. Nothing is approved by this."""
+    from base64 import b64encode
+
+    from fedward_shared.files import read_limited
+    from fedward_shared.wire.codec import MAX_OFFER_BYTES
+
+    content = read_limited(file, MAX_OFFER_BYTES)
+    added = _ask(home, "add_study", offer=b64encode(content).decode())
+    name = added["study"][:_SHORT]
+    if added["known"]:
+        say(f"{added['name']} ({name}) had reached this site before; it is {added['state']}.")
+    else:
+        say(f"{added['name']} ({name}): {added['title']}")
+        say("Signed by the study key that this site knows, and made for this site. Nobody has approved it yet.")
+    next_step(f"fedward-site study show {name} --home {home}", "what it asks for")
 
 
 @_study.command()

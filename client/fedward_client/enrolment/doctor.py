@@ -218,7 +218,8 @@ def _ledger(look: Callable[[], str | None]) -> Finding:
             subject,
             State.FAIL,
             f"locked: {reason}",
-            "Its record of what was spent may be incomplete. Restore the newest backup of vault/, and start again.",
+            "Its record of what was spent may be incomplete. Restore the newest backup of vault/, and start again. "
+            "Only where there is none: fedward-site unsafe-unlock",
         )
     return Finding(subject, State.OK, "not locked")
 

@@ -8,17 +8,19 @@ patient's record.
 from __future__ import annotations
 
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fedward_client.home import SiteHome
 from fedward_client.vault.admin_socket import ask
 from fedward_shared.errors import LinkError, LockedError, UsageError
 from fedward_shared.files import FolderLock
+from fedward_shared.wire.codec import MAX_OFFER_BYTES
 
 if TYPE_CHECKING:
     from fedward_client.vault.books import Books
@@ -52,6 +54,16 @@ class _Approval(_Decision):
     data_set: str = Field(max_length=200)
 
 
+def _from_base64(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("must be Base64")  # noqa: TRY004  # what pydantic turns into its own error
+    return b64decode(text, validate=True)
+
+
+class _File(_Request):
+    offer: Annotated[bytes, BeforeValidator(_from_base64)] = Field(max_length=MAX_OFFER_BYTES)
+
+
 class _Rows(_Request):
     data_set: str | None = Field(default=None, max_length=200)
 
@@ -76,6 +88,7 @@ class _Command:
 _COMMANDS = {
     "proposals": _Command(_Nothing),
     "show": _Command(_OneStudy),
+    "add_study": _Command(_File, timed=True),
     "approve": _Command(_Approval, timed=True),
     "reject": _Command(_Decision, timed=True),
     "withdraw": _Command(_Decision, timed=True),

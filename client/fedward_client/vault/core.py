@@ -18,7 +18,7 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_client.vault import admission
+from fedward_client.vault import admission, offers
 from fedward_client.vault.admission import NotAdmitted, NotVerified
 from fedward_client.vault.answers import sealed_reply
 from fedward_client.vault.books import Books
@@ -35,14 +35,12 @@ from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.errors import FedwardError, WireError
 from fedward_shared.version import VERSION
-from fedward_shared.wire import door_pb2
-from fedward_shared.wire.codec import StudyOffer, decode_instruction, refusal_body
+from fedward_shared.wire.codec import decode_instruction, refusal_body
 from fedward_shared.wire.parcel import INLINE_BYTES, Parcel, Refused
 
 __all__ = ["Identity", "Vault"]
 
 _LOG = logging.getLogger("fedward.vault")
-_MOST_PENDING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +167,7 @@ class Vault:
         """Keeps a new study for a person to decide; the empty reply once somebody approved it."""
         books, identity = self._books, self._identity
         offer = admission.check_offer(head, parcel, site=identity.site, study_key=identity.study_key, now=now)
-        dossier = books.studies.find(head.study) or self._propose(head, offer, now)
-        self._renew(dossier, offer)
+        dossier = offers.propose(books, offer, site=identity.site, came="the door", now=now)
         seen_holds = books.accept_seen(head.study, head.seen, now)
         if dossier.state in {StudyState.REJECTED, StudyState.WITHDRAWN}:
             raise NotAdmitted(RefusalCode.WITHDRAWN)
@@ -182,27 +179,6 @@ class Vault:
         fields: Fields = {"instruction": parcel.digest.hex(), "payload": nothing.hex(), "bytes": 0}
         books.journal.note_once(("approved", head.study.hex()), "reply", now, fields)
         return sealed_reply(identity.key, parcel.digest, books.anchor(), (), nothing)
-
-    def _propose(self, head: InstructionHead, offer: StudyOffer, now: int) -> Dossier:
-        books = self._books
-        study = admission.check_manifest(offer.manifest, self._identity.site)
-        if books.studies.pending() >= _MOST_PENDING:
-            raise NotAdmitted(RefusalCode.BUSY)
-        with books.store.transaction() as transaction:
-            books.studies.propose(transaction, offer, now)
-            books.journal.append(transaction, "offered", now, {"study": head.study.hex(), "name": study.name})
-        dossier = books.studies.find(head.study)
-        if dossier is None:
-            raise FedwardError("a study that was just stored is not there")
-        return dossier
-
-    def _renew(self, dossier: Dossier, offer: StudyOffer) -> None:
-        """Takes a newer certificate of the round key; an older one that is sent again changes nothing."""
-        if _begins(offer.round_key_body) > _begins(dossier.round_key_body):
-            with self._books.store.transaction() as transaction:
-                self._books.studies.renew_round_key(
-                    transaction, dossier.hash, offer.round_key_body, offer.round_key_signature
-                )
 
     def _refuse(self, parcel: Parcel, head: InstructionHead | None, code: RefusalCode, now: int) -> Refused:
         """Notes and signs a refusal; `head` is None where anybody could have caused it.
@@ -221,8 +197,3 @@ class Vault:
 
     def _now(self) -> int:
         return int(self._clock())
-
-
-def _begins(certificate: bytes) -> int:
-    """When a round key's certificate (whose signature was checked) begins to be valid."""
-    return door_pb2.RoundKeyCertificate.FromString(certificate).not_before

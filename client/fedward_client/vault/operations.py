@@ -7,10 +7,13 @@ while the vault is stopped. Deciding is signed with the vault's key and noted in
 from __future__ import annotations
 
 from fedward_client.vault.books import Books
-from fedward_client.vault.commitments import check_policy, in_words, weigh
+from fedward_client.vault.commitments import check_policy, weigh
 from fedward_client.vault.inbox import DataSets, Imported
+from fedward_client.vault.model_check import ModelCheck, in_a_process
+from fedward_client.vault.offers import read_file
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.preview import preview
+from fedward_client.vault.records import chain_check, journal_entries, ledger_rows, summary
 from fedward_client.vault.spending import Accountant, pld, study_epsilon
 from fedward_client.vault.studies import Dossier, StudyState
 from fedward_client.vault.views import (
@@ -20,19 +23,19 @@ from fedward_client.vault.views import (
     DecisionView,
     JournalEntry,
     LedgerRow,
+    OfferView,
     Status,
     StudySummary,
     StudyView,
 )
 from fedward_shared.contracts.budget import Spend
 from fedward_shared.crypto.keys import fingerprint
-from fedward_shared.errors import BudgetError, LockedError, PolicyError, UsageError
+from fedward_shared.errors import BudgetError, PolicyError, UsageError
 
 __all__ = ["Operations"]
 
 _SHORTEST_PREFIX = 4
 _LONGEST_NAME = 200
-_QUIET_FIELDS = {"kind", "at", "salt"}
 
 
 class Operations:
@@ -48,6 +51,7 @@ class Operations:
         policy: Policy,
         data_sets: DataSets,
         accountant: Accountant = pld,
+        model_check: ModelCheck = in_a_process,
     ) -> None:
         self._site = site
         self._study_key = study_key
@@ -56,12 +60,14 @@ class Operations:
         self._policy = policy
         self._data_sets = data_sets
         self._accountant = accountant
+        self._model_check = model_check
+        self._sound: set[bytes] = set()
 
     # Studies
 
     def proposals(self) -> tuple[StudySummary, ...]:
         """Every study that reached this site, in the order in which they came."""
-        return tuple(self._summary(dossier) for dossier in self._books.studies.all())
+        return tuple(summary(self._books, dossier) for dossier in self._books.studies.all())
 
     def show(self, study: str) -> StudyView:
         """Everything about one study. `study` is its hash, the beginning of it, or its name where that is unique.
@@ -79,12 +85,25 @@ class Operations:
             problems=self._problems(dossier),
         )
 
+    def add_study(self, offer: bytes, now: float) -> OfferView:
+        """Takes in a study that came as a file (`study.offer`), for a person to decide; journalled and anchored.
+
+        Raises:
+            UsageError: it is no such file.
+            RefusedError: a signature does not hold, or it is no study for this site.
+        """
+        known = {dossier.hash for dossier in self._books.studies.all()}
+        dossier = read_file(self._books, offer, site=self._site, study_key=self._study_key, now=int(now))
+        self._books.anchor()
+        study = dossier.study
+        return OfferView(dossier.hash.hex(), study.name, study.title, str(dossier.state), dossier.hash in known)
+
     def approve(self, study: str, data_set: str, by: str, now: float) -> DecisionView:
         """Lets a study train on a data set, in the name of `by`; signed, journalled and anchored.
 
         Raises:
             UsageError: no such study or data set, no name, or it is approved already.
-            PolicyError: the site's policy, or the study's own claims, forbid it.
+            PolicyError: the site's policy, the study's own claims, or tensors that are not its model's, forbid it.
             BudgetError: the data set's budget does not cover the study to its end.
         """
         person, dossier = _person(by), self._find(study)
@@ -107,6 +126,8 @@ class Operations:
                 f"{choice.after:.3g}; the site's policy allows {choice.max_epsilon:.3g}",
                 hint="Withdraw from a study that will not go on, or change max_epsilon in policy.toml.",
             )
+        if problem := self._model_problem(dossier):
+            raise PolicyError(problem, hint="Do not approve it. Tell the coordinator what is said here.")
         at, books = int(now), self._books
         with books.store.transaction() as transaction:
             decision = books.studies.decide(
@@ -148,21 +169,7 @@ class Operations:
 
     def ledger(self, data_set: str | None = None) -> tuple[LedgerRow, ...]:
         """Every reservation, oldest first, of one data set or of all."""
-        names = {dossier.hash: dossier.study.name for dossier in self._books.studies.all()}
-        return tuple(
-            LedgerRow(
-                study=reservation.study.hex(),
-                name=names.get(reservation.study, ""),
-                round=reservation.round,
-                attempt=reservation.attempt,
-                data_set=reservation.data_set,
-                dataset_version=reservation.dataset_version,
-                event=in_words(reservation.event),
-                at=reservation.at,
-                replied=reservation.settled is not None,
-            )
-            for reservation in self._books.ledger.reservations(data_set)
-        )
+        return ledger_rows(self._books, data_set)
 
     def spending(self) -> tuple[DataSetSpend, ...]:
         """ε of every data set that ever spent or has an import."""
@@ -171,33 +178,11 @@ class Operations:
 
     def journal(self, newest: int | None = None) -> tuple[JournalEntry, ...]:
         """The newest entries, or all, oldest first."""
-        rows = self._books.journal.entries(newest)
-        return tuple(
-            JournalEntry(
-                sequence=row.sequence,
-                at=int(str(row.fields["at"])),
-                kind=str(row.fields["kind"]),
-                says=", ".join(f"{key} {value}" for key, value in row.fields.items() if key not in _QUIET_FIELDS),
-            )
-            for row in rows
-        )
+        return journal_entries(self._books, newest)
 
     def verify_journal(self) -> ChainCheck:
         """Recomputes both chains and checks every signature of the journal."""
-        heads = self._books.heads()
-        try:
-            self._books.ledger.verify()
-            self._books.journal.verify()
-        except LockedError as error:
-            return ChainCheck(
-                holds=False,
-                ledger_rows=heads.ledger_sequence,
-                journal_entries=heads.journal_sequence,
-                problem=error.message,
-            )
-        return ChainCheck(
-            holds=True, ledger_rows=heads.ledger_sequence, journal_entries=heads.journal_sequence, problem=""
-        )
+        return chain_check(self._books)
 
     def status(self) -> Status:
         """How the vault stands."""
@@ -248,22 +233,6 @@ class Operations:
         problem = "no study" if not found else f"{len(found)} studies"
         raise UsageError(f"{problem} here can be meant by {reference!r}", hint="See: fedward-site study list")
 
-    def _summary(self, dossier: Dossier) -> StudySummary:
-        decision = dossier.decision
-        return StudySummary(
-            study=dossier.hash.hex(),
-            name=dossier.study.name,
-            title=dossier.study.title,
-            state=str(dossier.state),
-            offered_at=dossier.offered_at,
-            decided_by=decision.by if decision else "",
-            decided_at=decision.at if decision else 0,
-            data_set=dossier.data_set,
-            rounds_reserved=self._books.ledger.count(dossier.hash),
-            rounds=dossier.study.strategy.rounds,
-            concluded=dossier.concluded_at is not None,
-        )
-
     def _fitting(self, dossier: Dossier) -> list[Imported]:
         found = (self._data_sets.newest(name) for name in self._data_sets.names())
         return [data for data in found if data is not None and data.contract == dossier.contract]
@@ -298,12 +267,23 @@ class Operations:
             check_policy(dossier.study, self._site, self._policy, self._accountant)
         except PolicyError as error:
             problems.append(error.message)
+        if dossier.state is not StudyState.APPROVED and (problem := self._model_problem(dossier)):
+            problems.append(problem)
         fitting = self._fitting(dossier)
         if not fitting:
             problems.append("no data were imported under this study's contract yet")
         elif not any(self._weigh(dossier, data).covered for data in fitting):
             problems.append("no data set's budget covers the study to its end")
         return tuple(problems)
+
+    def _model_problem(self, dossier: Dossier) -> str:
+        """What is wrong with the study's tensors; a study that is sound stays so."""
+        if dossier.hash in self._sound:
+            return ""
+        problem = self._model_check(dossier.manifest)
+        if not problem:
+            self._sound.add(dossier.hash)
+        return problem
 
     def _refuse(self, dossier: Dossier, state: StudyState, by: str, now: float) -> DecisionView:
         person, at = _person(by), int(now)

@@ -22,6 +22,7 @@ from fedward_shared.errors import TrainingError
 from fedward_shared.flower.identity import COORDINATOR_NODE, set_identity
 from fedward_shared.flower.records import arrays_of, record_of
 from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.manifest.resolve import check_tensors
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.noise import RandomSource
 from fedward_shared.wire.tensors import Layout, decode, encode, layout
@@ -83,6 +84,7 @@ class Session:
         study = load(order.manifest)
         if study.resolved is None:
             raise TrainingError("the study has not been published", hint="fedward-coordinator study publish")
+        check_tensors(study)
         data = open_data_set(order.data_folder, study.data)
         digest = study_hash(order.manifest)
         work = SiteWork(

@@ -15,6 +15,7 @@ __all__ = [
     "DecisionView",
     "JournalEntry",
     "LedgerRow",
+    "OfferView",
     "Status",
     "StudySummary",
     "StudyView",
@@ -132,6 +133,17 @@ class DecisionView:
     at: int
     data_set: str
     epsilon: float
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """A study that came as a file; `known` says whether it had reached this site before."""
+
+    study: str
+    name: str
+    title: str
+    state: str
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,15 +97,18 @@ def publish(
     key = publishing.signing_key(coordinator, study_key)
     with _working("Working out noise and signing …"):
         done = publishing.publish(read_limited(file, _LARGEST), key, Studies(coordinator.studies_dir))
+        offer = publishing.write_offer(done.folder, coordinator)
         found = cost(done.study)
     say(f"Published {done.study.name} as {done.folder.id}")
     say(f"hash  {done.hash.hex()}")
     say(f"file  {done.folder.root / 'study.toml'}")
+    say(f"offer {offer}")
     _show(done.study, found)
     for warning in warnings(done.study):
         say(f"warning: {warning}")
     _warn_not_joined(done.study, coordinator)
     say("Each site now runs: fedward-site study show, then fedward-site study approve")
+    say("(the study reaches a site that runs by itself; by hand: give it the offer, for fedward-site study add FILE)")
     next_step(f"fedward-coordinator run --home {home}", "serves the sites, and trains once enough have approved")
 
 

@@ -64,7 +64,9 @@ _EXPLANATIONS = {
     RefusalCode.CODE_VERSION: "the site runs another version than the study declares",
     RefusalCode.BAD_PAYLOAD: "the weights are misshaped, not finite, or larger than the study declares",
     RefusalCode.TOO_LARGE: "the payload is larger than the study declares",
-    RefusalCode.LEDGER_LOCKED: "the site's ledger is locked after a roll-back (fedward-site doctor)",
+    RefusalCode.LEDGER_LOCKED: (
+        "the site's ledger is locked after a roll-back (fedward-site doctor; at worst fedward-site unsafe-unlock)"
+    ),
     RefusalCode.PRUNED: "the round is over: the coordinator itself said that its result is durable",
     RefusalCode.NO_DATA: "no data were imported under the study's contract (fedward-site import)",
     RefusalCode.BUSY: "the site is still working on another instruction",

@@ -21,7 +21,7 @@ from fedward_shared.manifest.lines import TooDeepError, scan
 from fedward_shared.manifest.parse import load, load_and
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = ["check_resolved", "load_draft", "published", "resolve"]
+__all__ = ["check_resolved", "check_tensors", "load_draft", "published", "resolve"]
 
 _MARK = "# Written by `fedward-coordinator study publish`. Change the file above instead, and publish again."
 _NAMED_KEY = re.compile(r"\[([a-z.]+)\] ([^:]+): (.*)", re.DOTALL)
@@ -141,14 +141,8 @@ def check_resolved(study: Study) -> None:
         StudyFileError: `[resolved]` is missing, lists other tensors than the model has, says a smaller ε than the
             noise gives, or norms that do not follow from the declarations.
     """
-    from fedward_shared.models.registry import tensor_specs
-
-    resolved = study.resolved
-    if resolved is None:
-        raise StudyFileError("the study is not published", hint="Run: fedward-coordinator study publish FILE")
-    problems: list[str] = []
-    if resolved.tensors != tuple(tensor_specs(study.model, study.data)):
-        problems.append("[resolved] tensors: are not those of the model")
+    resolved = _resolved_of(study)
+    problems = _problems_of_tensors(study, resolved)
     for name, said in resolved.sites.items():
         site, noise = study.sites[name], said.noise_multiplier
         real = _epsilon(study, site, noise)
@@ -158,6 +152,33 @@ def check_resolved(study: Study) -> None:
             right = bound(study, site, noise, resolved.parameters)
             if not math.isclose(getattr(said, key), right, rel_tol=_TOLERANCE):
                 problems.append(f"[resolved.sites.{name}] {key}: is {getattr(said, key):g}; must be {right:g}")
+    _raise_if_any(problems)
+
+
+def check_tensors(study: Study) -> None:
+    """The part of `check_resolved` that needs torch: do the tensors that travel belong to the model?
+
+    Raises:
+        StudyFileError: `[resolved]` is missing, or lists other tensors than the model has.
+        UsageError: the model does not exist or fit.
+    """
+    _raise_if_any(_problems_of_tensors(study, _resolved_of(study)))
+
+
+def _resolved_of(study: Study) -> Resolved:
+    if study.resolved is None:
+        raise StudyFileError("the study is not published", hint="Run: fedward-coordinator study publish FILE")
+    return study.resolved
+
+
+def _problems_of_tensors(study: Study, resolved: Resolved) -> list[str]:
+    from fedward_shared.models.registry import tensor_specs
+
+    same = resolved.tensors == tuple(tensor_specs(study.model, study.data))
+    return [] if same else ["[resolved] tensors: are not those of the model that this version builds"]
+
+
+def _raise_if_any(problems: list[str]) -> None:
     if problems:
         raise StudyFileError(
             "the study's [resolved] does not follow from its declarations",

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from fedward_server.home import CoordinatorHome
-from fedward_server.publishing import publish, signing_key
+from fedward_server.publishing import publish, signing_key, write_offer
 from fedward_server.studies import Studies
 from fedward_shared.crypto.keys import new_signing_key, public_bytes, public_to_pem, to_pem
 from fedward_shared.crypto.signing import Purpose, verify
 from fedward_shared.errors import SignatureError, StudyFileError, UsageError
 from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.wire.codec import StudyOffer, decode_offer
 from tests.support.samples import TWO_SITES
 
 DRAFT = TWO_SITES.encode()
@@ -25,6 +26,8 @@ def home(tmp_path: Path) -> CoordinatorHome:
     key = new_signing_key()
     found.study_key_file.write_bytes(to_pem(key))
     found.study_public_file.write_bytes(public_to_pem(public_bytes(key)))
+    found.round_key_body.write_bytes(b"certificate")
+    found.round_key_signature.write_bytes(bytes(64))
     return found
 
 
@@ -47,6 +50,22 @@ def test_the_same_draft_is_the_same_study(home: CoordinatorHome) -> None:
 
     assert first == second
     assert len(studies.all()) == 1
+
+
+def test_the_offer_is_one_file_with_all_that_a_site_checks(home: CoordinatorHome) -> None:
+    folder = publish(DRAFT, signing_key(home), Studies(home.studies_dir)).folder
+
+    offer = decode_offer(write_offer(folder, home).read_bytes())
+
+    assert offer == StudyOffer(folder.manifest(), folder.signature(), *home.round_key_certificate())
+
+
+def test_publishing_again_renews_the_round_keys_certificate_in_the_offer(home: CoordinatorHome) -> None:
+    folder = publish(DRAFT, signing_key(home), Studies(home.studies_dir)).folder
+    write_offer(folder, home)
+    home.round_key_body.write_bytes(b"renewed")
+
+    assert decode_offer(write_offer(folder, home).read_bytes()).round_key_body == b"renewed"
 
 
 def test_another_draft_is_another_study(home: CoordinatorHome) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from fedward_server.cli.app import app
 from fedward_server.home import CoordinatorHome, CoordinatorSettings
 from fedward_server.registry import Registry
+from fedward_shared.crypto import round_key
 from fedward_shared.crypto.keys import new_signing_key, public_bytes, public_to_pem, to_pem
 from fedward_shared.errors import FedwardError, StudyFileError, UsageError
 from fedward_shared.manifest.template import KINDS
@@ -35,6 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     key = new_signing_key()
     found.study_key_file.write_bytes(to_pem(key))
     found.study_public_file.write_bytes(public_to_pem(public_bytes(key)))
+    body, signature = round_key.certify(key, public_bytes(new_signing_key()), 1, 2)
+    found.round_key_body.write_bytes(body)
+    found.round_key_signature.write_bytes(signature)
     settings = CoordinatorSettings("consortium", ("localhost",), "127.0.0.1", 0, 0)
     monkeypatch.setattr(CoordinatorHome, "load", lambda _: settings)
     return root
@@ -105,6 +109,8 @@ def test_publish_prints_the_hash_and_the_price_and_list_shows_it(tmp_path: Path,
     digest = re.search(r"^hash  ([0-9a-f]{64})$", published.output, re.MULTILINE)
     assert digest
     assert (home / "studies" / digest[1][:16] / "study.sig").stat().st_size == 64
+    assert f"offer {home / 'studies' / digest[1][:16] / 'study.offer'}" in published.output
+    assert "fedward-site study add" in published.output
     assert "north" in published.output
     assert "2.99" in published.output
     assert f"Next: fedward-coordinator run --home {home}" in published.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from fedward_client.vault.policy import DEFAULT_POLICY
 from fedward_shared.crypto import keys
 from fedward_shared.errors import LockedError, UsageError
 from fedward_shared.files import FolderLock
+from fedward_shared.wire.codec import MAX_OFFER_BYTES
 
 Ask = Callable[..., object]
 
@@ -70,6 +72,10 @@ def test_status_names_the_site(ask: Ask) -> None:
         ("journal", {"newest": 0}),
         ("journal", {"newest": "all"}),
         ("status", {"verbose": True}),
+        ("add_study", {}),
+        ("add_study", {"offer": "AAAA"}),
+        ("add_study", {"offer": "not base64 \u00e9"}),
+        ("add_study", {"offer": b64encode(bytes(MAX_OFFER_BYTES + 3)).decode()}),
         ("unsafe_unlock", {"by": "A"}),
         ("unsafe_unlock", {"by": "A", "reason": "no reason"}),
     ],
