@@ -20,10 +20,12 @@ What is asked (`check_place`; from here on it is the coordinator, and refusals t
     data set than the approval names by now                                           CONFLICT
     · the same instruction, answered before: its stored reply is served, at no charge, whatever comes below
     · answered, and the reply was pruned or lost: never trained again                 PRUNED
+    · reserved before the ledger was locked: its reply may have left                  PRUNED
 
 Whether it may be done now (`check_means`):
 14. the instruction has not expired, and does not expire absurdly late                EXPIRED
-15. a new reservation is within the study's `charged_rounds`                          WRONG_ROUND
+15. a new reservation is within the study's `charged_rounds`, and the study has not
+    been concluded: what it will cost is counted as what it has cost                  WRONG_ROUND
 16. δ is the policy's, and a study without noise is allowed                           POLICY
 17. data were imported under the study's contract, in the data set of the approval    NO_DATA
 18. the declared noise, accounted here, gives no more ε than the manifest claims      POLICY
@@ -184,7 +186,8 @@ def check_means(
     study, site, policy = standing.dossier.study, standing.site, standing.policy
     if not now <= head.expires <= now + study.strategy.deadline_seconds + _LATEST_SECONDS:  # 14
         raise NotAdmitted(RefusalCode.EXPIRED)
-    if verdict is Verdict.RESERVE and standing.reserved >= study.strategy.charged_rounds:  # 15
+    over = standing.reserved >= study.strategy.charged_rounds or standing.dossier.concluded_at is not None
+    if verdict is Verdict.RESERVE and over:  # 15
         raise NotAdmitted(RefusalCode.WRONG_ROUND)
     _check_policy(study, policy)  # 16
     if standing.data is None or standing.data.contract != standing.dossier.contract:  # 17
@@ -307,7 +310,7 @@ def _check_reservation(digest: bytes, standing: Standing) -> Verdict:
         raise NotAdmitted(RefusalCode.CONFLICT)
     if standing.stored:
         return Verdict.SERVE
-    if reservation.settled is not None:
+    if reservation.settled is not None or reservation.doubtful:
         raise NotAdmitted(RefusalCode.PRUNED)
     if reservation.data_set != standing.dossier.data_set:
         raise NotAdmitted(RefusalCode.CONFLICT)

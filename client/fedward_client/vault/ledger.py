@@ -7,6 +7,7 @@
    A reservation that is settled is never trained again, whether or not its reply is still stored.
 4. What a data set has spent are the events of *all* studies and *all* versions under its name; nothing lowers it.
 5. A lock is a row like any other. Only an explicit unlock, with a name and a reason, ends it.
+6. A reservation from before a lock is never trained again: its reply may have left, and its row been lost.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ __all__ = ["Ledger", "Reservation"]
 class Reservation:
     """What one instruction to train may spend. `study` and `instruction` are digests; `at` is in seconds, UTC.
 
-    `settled` is the SHA-256 of the reply's payload once there was one.
+    `settled` is the SHA-256 of the reply's payload once there was one. `doubtful`: the ledger was locked after it, so
+    that its reply may have left in the time that a roll-back took away.
     """
 
     study: bytes
@@ -40,6 +42,7 @@ class Reservation:
     event: Event
     at: int
     settled: bytes | None = None
+    doubtful: bool = False
 
 
 class Ledger:
@@ -102,7 +105,9 @@ class Ledger:
             return None
         settled = next(self._chain.rows(f"WHERE kind = 'settle' {where}", key), None)
         payload = bytes.fromhex(str(settled.fields["payload"])) if settled else None
-        return replace(_reservation(reserved), settled=payload)
+        lock = self._last_lock()
+        doubtful = lock is not None and lock.sequence > reserved.sequence
+        return replace(_reservation(reserved), settled=payload, doubtful=doubtful)
 
     def count(self, study: bytes) -> int:
         """How many reservations the study has made, in all rounds and attempts."""

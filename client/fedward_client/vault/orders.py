@@ -188,7 +188,7 @@ class Orders:
         books.store.replies.write(digest, parts)  # 4
         with books.store.transaction() as transaction:  # 5
             reply = None
-            if self._still_wanted(reservation.study):
+            if self._still_wanted(reservation.study, reservation.data_set):
                 books.ledger.settle(transaction, reservation, payload, data.version, now)
                 reply = self._note_reply(transaction, digest, parts, payload, now)
                 books.answers.keep(transaction, digest, reservation.study, reservation.round, reply)
@@ -206,7 +206,7 @@ class Orders:
             self._note_silence(admitted)
             return None
         with books.store.transaction() as transaction:
-            if not self._still_wanted(head.study):
+            if not self._still_wanted(head.study, admitted.data.data_set):
                 return None
             books.studies.conclude(transaction, head.study, now)
             books.studies.advance(transaction, head.study, head.durable_through)
@@ -217,9 +217,10 @@ class Orders:
         books.anchor()
         return reply
 
-    def _still_wanted(self, study: bytes) -> bool:
+    def _still_wanted(self, study: bytes, data_set: str) -> bool:
+        """Whether the study is approved on this very data set, and nothing was locked, by now."""
         dossier = self._books.studies.find(study)
-        approved = dossier is not None and dossier.state is StudyState.APPROVED
+        approved = dossier is not None and dossier.state is StudyState.APPROVED and dossier.data_set == data_set
         return approved and self._books.ledger.locked() is None
 
     def _note_silence(self, admitted: Admitted) -> None:
