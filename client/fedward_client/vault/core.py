@@ -183,13 +183,13 @@ class Vault:
     def _refuse(self, parcel: Parcel, head: InstructionHead | None, code: RefusalCode, now: int) -> Refused:
         """Notes and signs a refusal; `head` is None where anybody could have caused it.
 
-        Such refusals are noted once an hour and code, not once a message: a hostile gateway must not fill the disk.
+        Refusals are noted once an hour, study, task and code, not once a message: neither a hostile gateway nor a
+        hostile coordinator, which has billions of rounds and attempts to ask for, must fill the disk.
         """
         digest = parcel.digest
         study, task = (head.study.hex(), int(head.task)) if head else ("", 0)
-        where = (study, task, head.round, head.attempt) if head else ()
         fields: Fields = {"instruction": digest.hex(), "study": study, "task": task, "code": int(code)}
-        self._books.journal.note_once(("refused", int(code), *where), "refused", now, fields)
+        self._books.journal.note_once(("refused", int(code), study, task), "refused", now, fields)
         return self._refused(digest, code)
 
     def _refused(self, digest: bytes, code: RefusalCode) -> Refused:

@@ -39,6 +39,8 @@ _FOLDER_MODE = 0o750
 _SOCKET_MASK = 0o117
 _MAX_SOCKET_PATH = 100
 _MAX_WAITING = 4
+_MAX_UNREAD = 256
+_LOOK_SECONDS = 0.2
 _THREADS = 8
 
 
@@ -184,10 +186,12 @@ class _Stream:
 
     def work(self) -> None:
         """Hands instructions to the vault, one at a time; in a thread of its own."""
-        while (arrived := self._waiting.get()) is not None:
-            with self._working:  # the stream before this one may still have an instruction in hand
-                if not self._ended and arrived.transfer in self._wanted:
+        while (arrived := self._waiting.get()) is not None and self._take_turn():
+            try:
+                if arrived.transfer in self._wanted:
                     self._answer(arrived.transfer, arrived.parcel)
+            finally:
+                self._working.release()
             del arrived  # its payload's memory, before waiting for the next
 
     def send(self, progress_seconds: float) -> Iterator[bytes]:
@@ -203,7 +207,16 @@ class _Stream:
                 return
             yield from job
 
+    def _take_turn(self) -> bool:
+        """Waits while the stream before this one has an instruction in hand; false where this one ends meanwhile."""
+        while not self._ended:
+            if self._working.acquire(timeout=_LOOK_SECONDS):
+                return True
+        return False
+
     def _take(self, event: Event | None) -> None:
+        if self._ready.qsize() > _MAX_UNREAD:  # a hostile gateway asks, and leaves the answers to us
+            raise WireError("the gateway does not read what it is answered")
         match event:
             case None:
                 pass
@@ -219,7 +232,7 @@ class _Stream:
     def _accept(self, transfer: int, arrived: Arrived) -> None:
         if transfer in self._wanted:
             raise WireError("a transfer came twice")
-        if len(self._wanted) >= _MAX_WAITING:
+        if max(len(self._wanted), self._waiting.qsize()) >= _MAX_WAITING:  # what was cancelled waits, too
             self._ready.put((frames.refusal_frame(transfer, Refused(RefusalCode.BUSY)),))
             return
         self._wanted.add(transfer)

@@ -2,10 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Self, cast
 
 import grpc
 import pytest
@@ -17,29 +15,8 @@ from fedward_shared.wire import frames, greetings
 from fedward_shared.wire.frames import Kind
 from fedward_shared.wire.parcel import Parcel, Refused
 from fedward_shared.wire.transfer import outgoing
+from tests.support.doors import Knock
 from tests.support.echo import EchoVault, instruction, reply_to
-
-
-class Knock:
-    """A gateway's stream to the door, driven by hand."""
-
-    def __init__(self, path: Path) -> None:
-        self._channel = grpc.insecure_channel(f"unix:{path}")
-        self._out: SimpleQueue[bytes | None] = SimpleQueue()
-        service, method = frames.DOOR_METHOD
-        start = cast("Callable[[str], Callable[[Iterator[bytes]], Iterator[bytes]]]", self._channel.stream_stream)
-        self.frames = start(f"/{service}/{method}")(iter(self._out.get, None))
-
-    def send(self, *raws: bytes) -> None:
-        for raw in raws:
-            self._out.put(raw)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._out.put(None)
-        self._channel.close()
 
 
 @pytest.fixture
