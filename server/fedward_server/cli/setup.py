@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click.core import ParameterSource
 
 from fedward_server.cli.options import DEFAULT_HOME, HomeOption
 from fedward_shared.console import next_step, say
@@ -115,6 +116,8 @@ def invite(
 def sites(context: typer.Context, home: HomeOption = DEFAULT_HOME) -> None:
     """Shows every site: joined, invited, revoked; when its certificate ends; where its ledger was last seen."""
     if context.invoked_subcommand is not None:
+        if context.get_parameter_source("home") is ParameterSource.COMMANDLINE:  # it would not reach the subcommand
+            raise typer.BadParameter("--home belongs behind the last word: sites revoke SITE --home HOME")
         return
     from fedward_server.home import CoordinatorHome
 
