@@ -59,9 +59,10 @@ class Machines:
 
     def carry(self, step: Step) -> None:
         source, target = step.text.split()
-        _until((self._root / source).exists, source)
+        _until(lambda: any(self._root.glob(source)), source)
+        (found,) = self._root.glob(source)
         (self._root / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self._root / source, self._root / target)
+        shutil.copy(found, self._root / target)
 
     def data(self, step: Step) -> None:
         for seed, name in enumerate(step.text.split()):

@@ -5,7 +5,7 @@
     <!-- on: MACHINE -->                 the folder that stands for the machine; holds until the next one
     <!-- keeps running: NAME -->         the next block's command stays up
     <!-- not run: REASON -->             the next block is only for people
-    <!-- carry: FROM TO -->              a file is handed over between machines
+    <!-- carry: FROM TO -->              a file is handed over between machines (FROM may hold a *)
     <!-- data: FILE [FILE ...] -->       files of generated patients appear
     <!-- wait: WHAT -->                  what must have happened before the next block
 """
