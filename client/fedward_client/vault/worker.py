@@ -1,7 +1,8 @@
 """`python -m fedward_client.vault.worker`: the vault's training process. It holds no key and has no network.
 
-Orders come through standard input, answers leave through what was standard output; everything that libraries print
-goes to standard error. When the vault dies, the pipe ends, and with it this process, whatever it is doing.
+Orders come through standard input, answers leave through what was standard output. What libraries print goes nowhere
+from before the first record is read: polars, for one, puts cells into its messages, and the log must never hold a
+patient's value. When the vault dies, the pipe ends, and with it this process, whatever it is doing.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
 import traceback
 import warnings
@@ -30,9 +30,9 @@ _LARGEST_MANIFEST = 1 << 24
 def main() -> None:
     """Serves orders until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    orders_in, answers_out = _private_pipes()
+    orders_in, answers_out, log = _private_pipes()
     orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(orders_in, orders), daemon=True).start()
+    threading.Thread(target=_receive, args=(orders_in, orders, log), daemon=True).start()
     warnings.filterwarnings("ignore", module=r"opacus|torch")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"flwr")
     import opacus.grad_sample
@@ -43,6 +43,7 @@ def main() -> None:
 
     del opacus, polars
     session = Session(KeystreamSource.fresh, kept=_STUDIES_KEPT)
+    _mute()
     push(answers_out, [frame({"ready": True})])
     while True:
         order = orders.get()
@@ -51,23 +52,31 @@ def main() -> None:
             answer: list[bytes | memoryview] = [frame({"payload_bytes": sum(part.nbytes for part in parts)}), *parts]
         except FedwardError as error:
             answer = [frame({"error": error.message, "hint": error.hint})]
-        except Exception as error:  # noqa: BLE001  # whatever it was, the vault is told that the order failed
-            _log(error)
+        except BaseException as error:  # noqa: BLE001  # whatever it was; a panic in polars is no Exception
+            _log(log, error)
             answer = [frame({"error": f"training failed ({type(error).__name__})"})]
         push(answers_out, answer)
 
 
-def _private_pipes() -> tuple[int, int]:
-    """Keeps the two pipes for ourselves: nothing else in this process can read or write them by accident."""
-    orders_in, answers_out = os.dup(0), os.dup(1)
+def _private_pipes() -> tuple[int, int, int]:
+    """Keeps pipes and log for ourselves: nothing else in this process can read or write them by accident."""
+    orders_in, answers_out, log = os.dup(0), os.dup(1), os.dup(2)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return orders_in, answers_out
+    return orders_in, answers_out, log
 
 
-def _receive(handle: int, orders: queue.SimpleQueue[Order]) -> None:
+def _mute() -> None:
+    """From here on nothing that this process prints, by whatever library or language, is kept."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+
+
+def _receive(handle: int, orders: queue.SimpleQueue[Order], log: int) -> None:
     read = partial(pull, handle)
     try:
         while True:
@@ -91,14 +100,14 @@ def _receive(handle: int, orders: queue.SimpleQueue[Order]) -> None:
     except (Ended, OSError):
         os._exit(0)
     except BaseException as error:  # noqa: BLE001  # a reader that has lost its place must not go on
-        _log(error)
+        _log(log, error)
         os._exit(1)
 
 
-def _log(error: BaseException) -> None:
+def _log(handle: int, error: BaseException) -> None:
     """Where it happened and of what kind, without the message: a library's message may hold a patient's value."""
     places = traceback.format_list(traceback.extract_tb(error.__traceback__))
-    print("".join(places) + type(error).__name__, file=sys.stderr, flush=True)  # noqa: T201  # the vault's log
+    os.write(handle, f"{''.join(places)}{type(error).__name__}\n".encode())
 
 
 if __name__ == "__main__":
