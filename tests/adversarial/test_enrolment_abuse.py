@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -19,6 +21,7 @@ from fedward_client.enrolment.coordinator import Coordinator
 from fedward_client.enrolment.joining import join
 from fedward_client.home import SiteHome
 from fedward_server.enrolment import EnrolmentService, RateLimit
+from fedward_server.enrolment import service as service_module
 from fedward_shared.crypto import certificates, keys
 from fedward_shared.crypto.invite import Invite
 from fedward_shared.errors import FedwardError, LinkError, RefusedError, SignatureError, UsageError, WireError
@@ -165,6 +168,27 @@ def test_a_flood_from_one_address_is_turned_away(consortium: Consortium) -> None
                 ask(invite, Newcomer().request(wrong))
             told.append(refusal.value.message)
         assert sum("too many requests" in message for message in told) == 3
+    finally:
+        service.close()
+
+
+def test_callers_who_say_nothing_are_hung_up_on(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call without a request holds one of the service's threads: it must not do so for ever."""
+    quick = {"grpc.max_connection_age_ms": 1000, "grpc.max_connection_age_grace_ms": 1000}
+    options = tuple((name, quick.get(name, value)) for name, value in service_module._OPTIONS)
+    monkeypatch.setattr(service_module, "_OPTIONS", options)
+    service = consortium.serve(limit=GENEROUS)
+    silence: SimpleQueue[bytes] = SimpleQueue()
+    try:
+        invite = consortium.invite()
+        credentials = grpc.ssl_channel_credentials(certificates.to_pem(invite.authority))
+        target = f"{invite.host}:{invite.enrolment_port}"
+        with grpc.secure_channel(target, credentials) as channel:
+            call = cast("Any", channel.stream_unary("/fedward.enrolment.v1.Enrolment/Clock", bytes, bytes))
+            silent = [call.future(iter(silence.get, None), timeout=60) for _ in range(4)]
+            for each in silent:
+                assert each.exception().code() is grpc.StatusCode.UNAVAILABLE
+        assert Coordinator(invite.host, invite.enrolment_port, invite.authority).clock()
     finally:
         service.close()
 

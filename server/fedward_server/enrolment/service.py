@@ -24,12 +24,15 @@ _SERVICE = enrolment_pb2.DESCRIPTOR.services_by_name["Enrolment"].full_name
 _THREADS = 4
 _WAITING = 16
 _SMALL_FILE = 64 * 1024
+_AGE_MS, _GRACE_MS = 20_000, 5_000
+"""A connection's age, and what a call on it gets after that: somebody who says nothing holds a thread no longer."""
 _OPTIONS = (
     ("grpc.max_receive_message_length", 4 * MAX_REQUEST_BYTES),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.max_concurrent_streams", 4),
     ("grpc.max_connection_idle_ms", 30_000),
-    ("grpc.max_connection_age_ms", 120_000),
+    ("grpc.max_connection_age_ms", _AGE_MS),
+    ("grpc.max_connection_age_grace_ms", _GRACE_MS),
     ("grpc.so_reuseport", 0),
 )
 

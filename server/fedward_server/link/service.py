@@ -11,6 +11,7 @@ import itertools
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ __all__ = ["LinkService"]
 _log = logging.getLogger(__name__)
 
 _MAX_STREAMS = 1000
+_MAX_GREETING = 4
 _HELLO_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _OVERSIZE = Refused(RefusalCode.TOO_LARGE)
@@ -82,9 +84,12 @@ class LinkService:
         self._lock = threading.Lock()
         self._peers: dict[str, _Peer] = {}
         self._posts: dict[int, _Post] = {}
+        self._greeting: Counter[str] = Counter()
         self._tickets = itertools.count(1)
         self._server = grpc.server(
-            ThreadPoolExecutor(_MAX_STREAMS, "link"), options=frames.OPTIONS, maximum_concurrent_rpcs=_MAX_STREAMS
+            ThreadPoolExecutor(_MAX_STREAMS, "link"),
+            options=(*frames.OPTIONS, ("grpc.so_reuseport", 0)),
+            maximum_concurrent_rpcs=_MAX_STREAMS,
         )
         service, method = frames.LINK_METHOD
         handler = grpc.stream_stream_rpc_method_handler(self._attach)  # no serializers: frames are bytes
@@ -148,16 +153,8 @@ class LinkService:
         """Serves one stream, in one of gRPC's threads."""
         site, serial = self._identify(context)
         self._require_admission(site, serial, context)
-        impatience = threading.Timer(_HELLO_SECONDS, _hang_up, (context,))
-        impatience.start()
-        try:
-            greetings.read_hello(next(requests))
-        except WireError as error:
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.diagnostics())
-        except (StopIteration, grpc.RpcError):
+        if not self._greet(site, requests, context):
             return
-        finally:
-            impatience.cancel()
         peer = _Peer(site, context)
         self._begin(peer)
         if not context.add_callback(lambda: self._end(peer, f"the link to {site} ended")):
@@ -168,6 +165,27 @@ class LinkService:
         yield greetings.welcome_frame(site)
         while (job := peer.jobs.get()) is not None:
             yield from job
+
+    def _greet(self, site: str, requests: Iterator[bytes], context: grpc.ServicerContext) -> bool:
+        """Waits for hello; false where the stream ended instead. One site cannot keep the others' threads waiting."""
+        with self._lock:
+            self._greeting[site] += 1
+            crowded = self._greeting[site] > _MAX_GREETING
+        impatience = threading.Timer(_HELLO_SECONDS, _hang_up, (context,))
+        try:
+            if crowded:
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of this site say nothing")
+            impatience.start()
+            greetings.read_hello(next(requests))
+        except WireError as error:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.diagnostics())
+        except (StopIteration, grpc.RpcError):
+            return False
+        finally:
+            impatience.cancel()
+            with self._lock:
+                self._greeting[site] -= 1
+        return True
 
     def _identify(self, context: grpc.ServicerContext) -> tuple[str, int]:
         """Site and serial number in the peer's certificate; aborts the call where there are none."""
