@@ -48,7 +48,7 @@ def _state(view: Mapping[str, Any]) -> str:
 def _who(view: Mapping[str, Any], site: str) -> Iterator[str]:
     yield f"The consortium whose study key is {view['study_key']} (its signature was checked here)"
     yield f"Contact  {view['contact']}"
-    yield f"Purpose  {view['purpose']}"
+    yield f"Purpose  {' '.join(view['purpose'].split())}"  # in one line: more could look like a section of ours
     others = [name for name in view["sites"] if name != site]
     yield f"With     {', '.join(others) or 'nobody else'}"
 

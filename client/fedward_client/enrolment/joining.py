@@ -153,7 +153,7 @@ def _vault_half(home: SiteHome, invite: Invite, csr: bytes) -> tuple[VaultHalf, 
 
 def _in_isolation(prefix: tuple[str, ...], order: VaultOrder) -> VaultHalf:
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "fedward_client.enrolment.vault_step"],
+        [*prefix, sys.executable, "-P", "-m", "fedward_client.enrolment.vault_step"],
         input=json.dumps(asdict(order)) + "\n",
         capture_output=True,
         text=True,

@@ -225,9 +225,11 @@ class Operations:
     def _find(self, reference: str) -> Dossier:
         dossiers = self._books.studies.all()
         wanted = reference.strip().lower()
-        found = [one for one in dossiers if one.study.name == wanted or one.hash.hex() == wanted]
-        if not found and len(wanted) >= _SHORTEST_PREFIX:
-            found = [one for one in dossiers if one.hash.hex().startswith(wanted)]
+        # Names and hashes are looked at together: a study may be called as another one's hash begins.
+        short = len(wanted) < _SHORTEST_PREFIX
+        found = [
+            one for one in dossiers if one.study.name == wanted or (not short and one.hash.hex().startswith(wanted))
+        ]
         if len(found) == 1:
             return found[0]
         problem = "no study" if not found else f"{len(found)} studies"
