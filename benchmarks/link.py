@@ -42,6 +42,7 @@ from fedward_shared.crypto.signing import Purpose
 from fedward_shared.errors import LinkError
 from fedward_shared.version import PROTOCOL
 from fedward_shared.wire import codec
+from fedward_shared.wire.allocator import keep_freed_frames
 from fedward_shared.wire.parcel import Parcel, seal
 
 __all__ = ["main"]
@@ -235,6 +236,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line for each case")
     parser.add_argument("--scale", type=float, default=1.0, help="fewer (0.2) or more (3) rounds")
     chosen = parser.parse_args()
+    keep_freed_frames()
     if not chosen.json:
         show(measure(chosen.scale))
         return

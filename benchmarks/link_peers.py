@@ -31,6 +31,7 @@ from fedward_shared.contracts.round import Heads, ReplyHead
 from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire import codec
+from fedward_shared.wire.allocator import keep_freed_frames
 from fedward_shared.wire.frames import CHUNK_BYTES, OPTIONS
 from fedward_shared.wire.parcel import Parcel
 
@@ -172,6 +173,7 @@ class _EchoVault:
 
 
 def _vault(home: str) -> None:
+    keep_freed_frames()
     folders = SiteHome(Path(home))
     with DoorServer(folders.door, _EchoVault(), spool=folders.vault_dir):
         threading.Event().wait()
