@@ -77,11 +77,14 @@ class AdminSocket:
                 self._converse(peer)
 
     def _converse(self, peer: socket.socket) -> None:
-        if not _is_trusted(peer):
-            peer.sendall(_line(_refusal(errors.PolicyError("only the vault's own user may ask this"))))
-            return
+        trusted = _is_trusted(peer)
         with peer.makefile("rb") as lines:
-            while line := lines.readline(_LINE_BYTES):
+            while line := lines.readline(
+                _LINE_BYTES
+            ):  # a stranger's, too: closing on unread bytes would lose the answer
+                if not trusted:
+                    peer.sendall(_line(_refusal(errors.PolicyError("only the vault's own user may ask this"))))
+                    return
                 peer.sendall(_line(self._answer(line)))
 
     def _answer(self, line: bytes) -> dict[str, Any]:
