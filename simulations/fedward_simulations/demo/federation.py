@@ -14,6 +14,7 @@ from typing import Any
 
 from fedward_client.home import SiteHome
 from fedward_client.supervisor import running
+from fedward_client.vault.admin import call
 from fedward_server.status import Running, read_status
 from fedward_server.studies import Studies, StudyFolder, StudyState
 from fedward_shared.errors import FedwardError, StudyFailedError
@@ -175,5 +176,5 @@ class Federation:
         self._supervisors[site].check()
         if running(self.homes[site].run_dir / "vault.pid") is None or not self.homes[site].admin_sock.exists():
             return False
-        listed = json.loads(self._programs.call("fedward-site", "study", "list", "--json", "--home", self._home(site)))
+        listed = call(self.homes[site], "proposals")  # what `study list` asks; a command each time would slow the start
         return any(one["study"].startswith(study.id) for one in listed)
