@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.store import Store
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.wire.parcel import Parcel
 from tests.support.vault_child import LEFT, POINTS, TRAINING, store_study

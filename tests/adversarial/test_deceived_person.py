@@ -10,7 +10,7 @@ import pytest
 from fedward_client.cli.preview import describe
 from fedward_client.enrolment.joining import _in_isolation
 from fedward_client.enrolment.vault_step import VaultOrder
-from fedward_client.vault.admin import _plain
+from fedward_client.vault.office.admin import _plain
 from fedward_shared.errors import FedwardError, UsageError
 from tests.support.vaults import Coordinator, Site, manifest
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Heads
 from tests.support.vault_child import LEFT, TRAINING, store_study
 from tests.support.vaults import Coordinator, Site, manifest

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire.parcel import Parcel

@@ -11,7 +11,7 @@ from dataclasses import fields
 
 import pytest
 
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Heads, InstructionHead, RefusalCode, ReplyHead
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire import door_pb2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import TrainingError
 from tests.support.vaults import NOW, Coordinator, Site

@@ -13,7 +13,7 @@ from shutil import which
 import pytest
 
 from fedward_client.home import SiteHome, SiteIdentity
-from fedward_client.vault.admin import call
+from fedward_client.vault.office.admin import call
 from fedward_client.vault.policy import DEFAULT_POLICY
 from fedward_shared.crypto import keys
 

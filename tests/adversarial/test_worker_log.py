@@ -6,11 +6,11 @@ import subprocess
 import sys
 from functools import partial
 
-from fedward_client.vault.pipes import frame, pull, read_head
+from fedward_client.vault.training.pipes import frame, pull, read_head
 
 _WORKER = """
 import os, sys, types, warnings
-from fedward_client.vault import worker
+from fedward_client.vault.training import worker
 class PanicException(BaseException):
     "As polars raises it: no Exception."
 class Session:
@@ -22,9 +22,9 @@ class Session:
         sys.stderr.write("Jane Roe")
         os.write(2, b"thread '<unnamed>' panicked: could not parse 'Jane Roe' as i64")
         raise {kind}("Jane Roe")
-fake = types.ModuleType("fedward_client.vault.session")
+fake = types.ModuleType("fedward_client.vault.training.session")
 fake.Session = Session
-sys.modules["fedward_client.vault.session"] = fake
+sys.modules["fedward_client.vault.training.session"] = fake
 for name in ("opacus", "opacus.grad_sample", "polars"):
     sys.modules[name] = types.ModuleType(name)
 sys.modules["opacus"].grad_sample = sys.modules["opacus.grad_sample"]

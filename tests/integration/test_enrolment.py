@@ -19,8 +19,8 @@ from fedward_client.enrolment.doctor import Finding, State, examine_site
 from fedward_client.enrolment.joining import join
 from fedward_client.enrolment.vault_step import VaultOrder
 from fedward_client.home import SiteHome
-from fedward_client.vault.ledger import Ledger
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.ledger import Ledger
+from fedward_client.vault.books.store import Store
 from fedward_server.enrolment import EnrolmentService
 from fedward_server.home import CoordinatorHome, Ports
 from fedward_server.link.service import LinkService

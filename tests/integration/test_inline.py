@@ -13,7 +13,7 @@ import tomlkit
 from numpy.typing import NDArray
 
 from fedward_client.importer.table import import_table
-from fedward_client.vault.dataset import open_data_set
+from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
 from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load

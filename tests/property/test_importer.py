@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fedward_client.importer.rows import check_rows, source_columns
 from fedward_client.importer.source import Batch, read_batches
 from fedward_client.importer.table import import_table
-from fedward_client.vault.encoding import encode_table
+from fedward_client.vault.training.encoding import encode_table
 from fedward_shared.contracts.cohort import CategoryColumn, NumberColumn
 from fedward_shared.errors import FedwardError
 from fedward_shared.manifest.contract import canonical

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fedward_client.vault.store import Store
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.books.store import Store
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Heads, RefusalCode
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire.codec import decode_reply

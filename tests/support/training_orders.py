@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
 from fedward_shared.contracts.study import Study
 from fedward_shared.manifest.parse import load

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Heads
 from fedward_shared.wire.parcel import Parcel
 from tests.support.vaults import Coordinator, Site, never

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_client.vault.books import Books
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.store import Store
 from fedward_client.vault.core import Identity, Vault
 from fedward_client.vault.inbox import Imported
-from fedward_client.vault.operations import Operations
+from fedward_client.vault.office.operations import Operations
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.spending import Accountant
-from fedward_client.vault.store import Store
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Heads, InstructionHead, RefusalCode, ReplyHead, Task
 from fedward_shared.contracts.study import Study
 from fedward_shared.crypto import round_key

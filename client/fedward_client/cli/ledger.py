@@ -162,6 +162,6 @@ def _show(spending: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
 
 def _ask(home: Path, command: str, **arguments: int | str) -> Any:
     from fedward_client.home import SiteHome
-    from fedward_client.vault.admin import call
+    from fedward_client.vault.office.admin import call
 
     return call(SiteHome(home), command, **arguments)

@@ -52,7 +52,7 @@ def overview(home: SiteHome, now: float) -> dict[str, Any]:
     from fedward_client.gateway.settings import STATUS_FILE
     from fedward_client.gateway.status import State, read_status
     from fedward_client.supervisor import running
-    from fedward_client.vault.admin import call
+    from fedward_client.vault.office.admin import call
 
     identity = home.load()
     gateway, vault = running(home.run_dir / "gateway.pid"), running(home.run_dir / "vault.pid")

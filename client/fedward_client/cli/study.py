@@ -212,6 +212,6 @@ def _site(home: Path) -> SiteHome:
 
 
 def _ask(home: Path, command: str, **arguments: str) -> Any:
-    from fedward_client.vault.admin import call
+    from fedward_client.vault.office.admin import call
 
     return call(_site(home), command, **arguments)

@@ -225,8 +225,8 @@ def _ledger(look: Callable[[], str | None]) -> Finding:
 
 
 def _locked_on_disk(home: SiteHome) -> str | None:
-    from fedward_client.vault.ledger import Ledger
-    from fedward_client.vault.store import Store
+    from fedward_client.vault.books.ledger import Ledger
+    from fedward_client.vault.books.store import Store
 
     if not home.ledger_db.exists():
         return None
@@ -238,7 +238,7 @@ def _locked_on_disk(home: SiteHome) -> str | None:
 
 
 def _locked_in_memory(home: SiteHome) -> str | None:
-    from fedward_client.vault.admin_socket import ask
+    from fedward_client.vault.office.admin_socket import ask
 
     status = ask(home.admin_sock, "status", {})
     reason = status.get("locked") if isinstance(status, dict) else None

@@ -58,11 +58,11 @@ from enum import Enum
 
 import numpy as np
 
+from fedward_client.vault.books.ledger import Reservation
+from fedward_client.vault.books.studies import Dossier, StudyState
 from fedward_client.vault.inbox import Imported
-from fedward_client.vault.ledger import Reservation
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.spending import Accountant, check_claims, covers, pld, round_event, study_event
-from fedward_client.vault.studies import Dossier, StudyState
 from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
 from fedward_shared.contracts.study import Study
 from fedward_shared.crypto import round_key

@@ -20,16 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_client.vault import admission, offers
 from fedward_client.vault.admission import NotAdmitted, NotVerified
-from fedward_client.vault.answers import sealed_reply
-from fedward_client.vault.books import Books
-from fedward_client.vault.chain import Fields
+from fedward_client.vault.books.answers import sealed_reply
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.chain import Fields
+from fedward_client.vault.books.replies import hash_of
+from fedward_client.vault.books.studies import Dossier, StudyState
 from fedward_client.vault.inbox import DataSets
 from fedward_client.vault.orders import Orders
 from fedward_client.vault.policy import Policy
-from fedward_client.vault.replies import hash_of
 from fedward_client.vault.spending import Accountant, pld
-from fedward_client.vault.studies import Dossier, StudyState
-from fedward_client.vault.trainer import Trainer
+from fedward_client.vault.training.trainer import Trainer
 from fedward_client.vault.turn import Turn
 from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
 from fedward_shared.crypto.signing import Purpose, sign

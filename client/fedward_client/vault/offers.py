@@ -8,8 +8,8 @@ holds it, so they say more than a code.
 from __future__ import annotations
 
 from fedward_client.vault.admission import NotAdmitted, check_manifest
-from fedward_client.vault.books import Books
-from fedward_client.vault.studies import Dossier
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.studies import Dossier
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto import round_key
 from fedward_shared.crypto.keys import fingerprint

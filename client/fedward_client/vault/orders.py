@@ -27,16 +27,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_client.vault import admission
 from fedward_client.vault.admission import NotAdmitted, Standing, Verdict
-from fedward_client.vault.answers import sealed_reply
-from fedward_client.vault.books import Books
-from fedward_client.vault.chain import Fields
+from fedward_client.vault.books.answers import sealed_reply
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.chain import Fields
+from fedward_client.vault.books.ledger import Reservation
+from fedward_client.vault.books.replies import hash_of
+from fedward_client.vault.books.studies import Dossier, StudyState
 from fedward_client.vault.inbox import DataSets, Imported
-from fedward_client.vault.ledger import Reservation
 from fedward_client.vault.policy import Policy
-from fedward_client.vault.replies import hash_of
 from fedward_client.vault.spending import Accountant, round_event
-from fedward_client.vault.studies import Dossier, StudyState
-from fedward_client.vault.trainer import Order, Trainer
+from fedward_client.vault.training.trainer import Order, Trainer
 from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
 from fedward_shared.wire.parcel import Parcel
 

@@ -48,13 +48,13 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
     with ExitStack() as held:
         held.enter_context(FolderLock(home.vault_dir, patience=_PATIENCE_SECONDS))
         proof = _prove(unsafe)
-        from fedward_client.vault.admin import open_office
-        from fedward_client.vault.admin_socket import AdminSocket
         from fedward_client.vault.core import Identity, Vault
         from fedward_client.vault.door import DoorServer
         from fedward_client.vault.inbox import Inbox
+        from fedward_client.vault.office.admin import open_office
+        from fedward_client.vault.office.admin_socket import AdminSocket
         from fedward_client.vault.policy import load_policy
-        from fedward_client.vault.trainer import WorkerTrainer
+        from fedward_client.vault.training.in_worker import WorkerTrainer
 
         office = held.enter_context(open_office(home))
         if not proof.isolated:

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from fedward_client.importer.tensors import write_tensor_set
-from fedward_client.vault.dataset import open_data_set
+from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.errors import SourceDataError
 from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load

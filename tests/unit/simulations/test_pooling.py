@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from fedward_client.vault.dataset import open_data_set
+from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.contracts.cohort import DataContract, DataKind, Label
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import contract_digest

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from fedward_client.cli.app import app
 from fedward_client.home import SiteHome, SiteIdentity
-from fedward_client.vault.admin import open_office
-from fedward_client.vault.admin_socket import AdminSocket
+from fedward_client.vault.office.admin import open_office
+from fedward_client.vault.office.admin_socket import AdminSocket
 from fedward_client.vault.policy import DEFAULT_POLICY
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.crypto import keys

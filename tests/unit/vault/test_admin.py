@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fedward_client.home import SiteHome, SiteIdentity
-from fedward_client.vault import admin
-from fedward_client.vault.admin import call, open_office
-from fedward_client.vault.admin_socket import AdminSocket
+from fedward_client.vault.office import admin
+from fedward_client.vault.office.admin import call, open_office
+from fedward_client.vault.office.admin_socket import AdminSocket
 from fedward_client.vault.policy import DEFAULT_POLICY
 from fedward_shared.crypto import keys
 from fedward_shared.errors import LockedError, UsageError
@@ -95,7 +95,7 @@ def test_every_command_is_a_method_with_just_these_arguments() -> None:
     """The table and `Operations` cannot drift apart unnoticed."""
     from inspect import signature
 
-    from fedward_client.vault.operations import Operations
+    from fedward_client.vault.office.operations import Operations
 
     for name, command in admin._COMMANDS.items():
         taken = set(signature(getattr(Operations, name)).parameters) - {"self"}
@@ -111,7 +111,7 @@ def test_a_folder_that_is_held_without_an_answer_is_an_error(home: SiteHome, mon
 def test_a_vault_that_just_ends_is_waited_for(home: SiteHome, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = FolderLock(home.vault_dir)
     lock.__enter__()
-    monkeypatch.setattr("fedward_client.vault.admin.time.sleep", lambda _: lock.__exit__(None, None, None))
+    monkeypatch.setattr("fedward_client.vault.office.admin.time.sleep", lambda _: lock.__exit__(None, None, None))
     assert call(home, "status")["site"] == "north"
 
 

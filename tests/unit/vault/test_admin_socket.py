@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fedward_client.vault import admin_socket
-from fedward_client.vault.admin_socket import AdminSocket, ask
+from fedward_client.vault.office import admin_socket
+from fedward_client.vault.office.admin_socket import AdminSocket, ask
 from fedward_shared.errors import BudgetError, FedwardError, LinkError, PolicyError, UsageError
 
 

@@ -20,11 +20,11 @@ from fedward_client.vault.admission import (
     check_place,
     check_weights,
 )
+from fedward_client.vault.books.ledger import Reservation
+from fedward_client.vault.books.studies import Dossier, StudyState
 from fedward_client.vault.inbox import Imported
-from fedward_client.vault.ledger import Reservation
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.spending import round_event
-from fedward_client.vault.studies import Dossier, StudyState
 from fedward_shared.contracts.round import InstructionHead, RefusalCode, Task
 from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.manifest.parse import load

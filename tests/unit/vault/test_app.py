@@ -8,9 +8,9 @@ import pytest
 import torch
 from flwr.app import Context, Message, RecordDict
 
-from fedward_client.vault.app import CONCLUDE, TRAIN, SiteWork, client_app, config_of
-from fedward_client.vault.dataset import open_data_set
-from fedward_client.vault.training import on_device
+from fedward_client.vault.training.app import CONCLUDE, TRAIN, SiteWork, client_app, config_of
+from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.local_round import on_device
 from fedward_shared.flower.identity import COORDINATOR_NODE, set_identity
 from fedward_shared.flower.records import arrays_of, record_of
 from fedward_shared.models.registry import build, initial_weights

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedward_client.vault.policy import Policy
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Heads, RefusalCode, Task
 from fedward_shared.crypto.keys import new_signing_key, public_bytes
 from fedward_shared.crypto.signing import Purpose, verify

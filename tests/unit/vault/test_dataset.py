@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from fedward_client.vault.dataset import open_data_set
-from fedward_client.vault.encoding import encode_table
+from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.encoding import encode_table
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import contract_digest

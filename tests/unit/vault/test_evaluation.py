@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from fedward_client.vault.dataset import Dataset, Part
-from fedward_client.vault.evaluation import auc, auc_interval, brier, calibration, write_report
+from fedward_client.vault.training.dataset import Dataset, Part
+from fedward_client.vault.training.evaluation import auc, auc_interval, brier, calibration, write_report
 from fedward_shared.contracts.cohort import DataContract, DataKind, Label
 from tests.support.cohorts import contract_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fedward_client.vault.journal import Journal
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.journal import Journal
+from fedward_client.vault.books.store import Store
 from fedward_shared.crypto.keys import new_signing_key
 from fedward_shared.errors import LockedError
 from tests.support.vaults import VAULT_KEY

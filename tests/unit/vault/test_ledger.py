@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.vault.ledger import Ledger, Reservation
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.ledger import Ledger, Reservation
+from fedward_client.vault.books.store import Store
 from fedward_shared.errors import LockedError
 from fedward_shared.privacy.events import NoPrivacy, SampledGaussian
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.vault.model_check import in_a_process
-from fedward_client.vault.trainer import InlineTrainer
+from fedward_client.vault.training.in_process import InlineTrainer
+from fedward_client.vault.training.model_check import in_a_process
 from fedward_shared.errors import PolicyError, StudyFileError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import check_tensors
@@ -48,9 +48,9 @@ def test_a_process_of_its_own_gives_the_verdict() -> None:
 
 
 def test_a_check_that_fails_is_no_consent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedward_client.vault.model_check.sys.executable", "/bin/false")
+    monkeypatch.setattr("fedward_client.vault.training.model_check.sys.executable", "/bin/false")
     assert "could not be checked" in in_a_process(manifest())
-    monkeypatch.setattr("fedward_client.vault.model_check.sys.executable", "/nowhere/python")
+    monkeypatch.setattr("fedward_client.vault.training.model_check.sys.executable", "/nowhere/python")
     assert "could not be checked" in in_a_process(manifest())
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from fedward_client.vault.pipes import Cancelled, Ended, frame, pull, push, read_head
+from fedward_client.vault.training.pipes import Cancelled, Ended, frame, pull, push, read_head
 from fedward_shared.errors import TrainingError
 
 Pipe = tuple[int, int]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fedward_client.vault.anchor import FileAnchor, MemoryAnchor
-from fedward_client.vault.replies import FolderReplies, MemoryReplies, Replies
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.anchor import FileAnchor, MemoryAnchor
+from fedward_client.vault.books.replies import FolderReplies, MemoryReplies, Replies
+from fedward_client.vault.books.store import Store
 from fedward_shared.contracts.round import Heads
 from fedward_shared.errors import LockedError, UsageError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedward_client.vault.trainer import InlineTrainer
+from fedward_client.vault.training.in_process import InlineTrainer
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import FedwardError, TrainingError, WireError
 from fedward_shared.privacy.noise import KeystreamSource

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedward_client.vault.dataset import open_data_set
-from fedward_client.vault.training import on_device, train_round
+from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.local_round import on_device, train_round
 from fedward_shared.errors import TrainingError
 from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build, initial_weights
@@ -85,7 +85,7 @@ def test_without_privacy_neither_opacus_nor_the_accountant_is_imported(tmp_path:
     program = """
 import json, sys
 from pathlib import Path
-from fedward_client.vault.trainer import InlineTrainer
+from fedward_client.vault.training.in_process import InlineTrainer
 from fedward_shared.privacy.noise import KeystreamSource
 from tests.support.training_orders import NO_PRIVACY, order_in
 InlineTrainer(KeystreamSource.fresh).run(order_in(Path(sys.argv[1]), NO_PRIVACY), lambda: False)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedward_client.vault.trainer import Order, WorkerTrainer
+from fedward_client.vault.training.in_worker import WorkerTrainer
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import TrainingError
 from fedward_shared.wire.tensors import decode
@@ -130,7 +131,7 @@ def test_a_payload_larger_than_the_pipe_goes_through_whole(trainer: WorkerTraine
 def test_the_parent_needs_neither_torch_nor_flwr_nor_polars_and_its_death_ends_the_worker(tmp_path: Path) -> None:
     program = """
 import json, os, sys
-from fedward_client.vault.trainer import WorkerTrainer
+from fedward_client.vault.training.in_worker import WorkerTrainer
 trainer = WorkerTrainer()
 print(json.dumps([trainer.process, sorted({"torch", "flwr", "polars", "opacus"} & set(sys.modules))]), flush=True)
 os.read(0, 1)

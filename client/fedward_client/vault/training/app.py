@@ -19,9 +19,9 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 from torch import nn
 
-from fedward_client.vault.dataset import Dataset
-from fedward_client.vault.evaluation import write_report
-from fedward_client.vault.training import load_weights, train_round
+from fedward_client.vault.training.dataset import Dataset
+from fedward_client.vault.training.evaluation import write_report
+from fedward_client.vault.training.local_round import load_weights, train_round
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError
 from fedward_shared.flower.records import arrays_of, record_of

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fedward_client.home import SiteHome
-from fedward_client.vault.admin_socket import ask
+from fedward_client.vault.office.admin_socket import ask
 from fedward_shared.errors import LinkError, LockedError, UsageError
 from fedward_shared.files import FolderLock
 from fedward_shared.wire.codec import MAX_OFFER_BYTES
 
 if TYPE_CHECKING:
-    from fedward_client.vault.books import Books
-    from fedward_client.vault.operations import Operations
+    from fedward_client.vault.books.books import Books
+    from fedward_client.vault.office.operations import Operations
 
 __all__ = ["Office", "call", "open_office"]
 
@@ -138,11 +138,11 @@ def open_office(home: SiteHome) -> Iterator[Office]:
         UsageError: the site has not joined.
         LockedError: the books were changed, or somebody else has them open.
     """
-    from fedward_client.vault.books import Books
+    from fedward_client.vault.books.books import Books
+    from fedward_client.vault.books.store import Store
     from fedward_client.vault.inbox import Inbox
-    from fedward_client.vault.operations import Operations
+    from fedward_client.vault.office.operations import Operations
     from fedward_client.vault.policy import load_policy
-    from fedward_client.vault.store import Store
     from fedward_shared.crypto.keys import public_bytes
 
     site, key, study_key = home.load().site, home.vault_key(), home.study_key()

@@ -1,6 +1,6 @@
-"""Where training happens, seen from the vault: in this process (simulations) or in a worker that it looks after.
+"""Training in a worker process that the vault starts and looks after.
 
-The parent imports neither torch nor flwr; the worker holds no key. Both run the same ClientApp.
+The parent imports neither torch nor flwr; the worker holds no key.
 """
 
 from __future__ import annotations
@@ -11,89 +11,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, Self
+from typing import IO, Self
 
-from fedward_client.vault.pipes import Cancelled, Ended, frame, pull, push, read_head
+from fedward_client.vault.training.pipes import Cancelled, Ended, frame, pull, push, read_head
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import TrainingError
 
-if TYPE_CHECKING:
-    from fedward_client.vault.session import Session
-    from fedward_shared.privacy.noise import RandomSource
-
-__all__ = ["InlineTrainer", "Order", "Trainer", "WorkerTrainer"]
+__all__ = ["WorkerTrainer"]
 
 _GRACE_SECONDS = 2.0
 _CALM = "The log of the vault says more. The next instruction starts a new worker."
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One instruction that was admitted, with all that its execution needs.
-
-    `manifest` is the study's published file, `data_folder` the import it runs on, `digest` the instruction's,
-    `payload` the weights as they travel; `reports` is the site's folder for reports (one folder a study is made in it).
-    """
-
-    manifest: bytes
-    site: str
-    data_folder: Path
-    task: Task
-    round: int
-    attempt: int
-    digest: bytes
-    payload: memoryview
-    reports: Path
-
-
-class Trainer(Protocol):
-    """Executes orders, one at a time."""
-
-    def run(self, order: Order, cancelled: Callable[[], bool]) -> list[memoryview]:
-        """The reply's payload ([] for CONCLUDE).
-
-        Raises:
-            TrainingError: it failed, or `cancelled` turned true.
-        """
-        ...
-
-    def close(self) -> None:
-        """Ends whatever was started."""
-        ...
-
-
-class InlineTrainer:
-    """Trains in this process. For simulations and tests: no process boundary around the data, no cancelling midway.
-
-    Args:
-        source_factory: makes the randomness for an instruction's digest.
-    """
-
-    def __init__(self, source_factory: Callable[[bytes], RandomSource]) -> None:
-        self._source_factory = source_factory
-        self._session: Session | None = None
-        self._busy = threading.Lock()
-
-    def run(self, order: Order, cancelled: Callable[[], bool]) -> list[memoryview]:
-        """The reply's payload ([] for CONCLUDE).
-
-        Raises:
-            FedwardError: it failed.
-        """
-        from fedward_client.vault.session import Session
-
-        with self._busy:
-            if cancelled():
-                raise TrainingError("the order was cancelled")
-            self._session = self._session or Session(self._source_factory)
-            return self._session.run(order)
-
-    def close(self) -> None:
-        """Forgets the open studies."""
-        self._session = None
 
 
 class WorkerTrainer:
@@ -161,7 +90,7 @@ class _Worker:
     def __init__(self) -> None:
         environment = {**os.environ, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fedward_client.vault.worker"],
+            [sys.executable, "-P", "-m", "fedward_client.vault.training.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

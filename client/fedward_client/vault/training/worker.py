@@ -1,4 +1,4 @@
-"""`python -m fedward_client.vault.worker`: the vault's training process. It holds no key and has no network.
+"""`python -m fedward_client.vault.training.worker`: the vault's training process. It holds no key and has no network.
 
 Orders come through standard input, answers leave through what was standard output. What libraries print goes nowhere
 from before the first record is read: polars, for one, puts cells into its messages, and the log must never hold a
@@ -16,8 +16,8 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-from fedward_client.vault.pipes import Ended, frame, pull, push, read_head
-from fedward_client.vault.trainer import Order
+from fedward_client.vault.training.pipes import Ended, frame, pull, push, read_head
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import FedwardError
 
@@ -38,7 +38,7 @@ def main() -> None:
     import opacus.grad_sample
     import polars  # noqa: ICN001  # imported to be warm, not to be used here
 
-    from fedward_client.vault.session import Session
+    from fedward_client.vault.training.session import Session
     from fedward_shared.privacy.noise import KeystreamSource
 
     del opacus, polars

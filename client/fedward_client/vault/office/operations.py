@@ -6,17 +6,14 @@ while the vault is stopped. Deciding is signed with the vault's key and noted in
 
 from __future__ import annotations
 
-from fedward_client.vault.books import Books
-from fedward_client.vault.commitments import check_policy, weigh
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.studies import Dossier, StudyState
 from fedward_client.vault.inbox import DataSets, Imported
-from fedward_client.vault.model_check import ModelCheck, in_a_process
 from fedward_client.vault.offers import read_file
-from fedward_client.vault.policy import Policy
-from fedward_client.vault.preview import preview
-from fedward_client.vault.records import chain_check, journal_entries, ledger_rows, summary
-from fedward_client.vault.spending import Accountant, pld, study_epsilon
-from fedward_client.vault.studies import Dossier, StudyState
-from fedward_client.vault.views import (
+from fedward_client.vault.office.commitments import check_policy, weigh
+from fedward_client.vault.office.preview import preview
+from fedward_client.vault.office.records import chain_check, journal_entries, ledger_rows, summary
+from fedward_client.vault.office.views import (
     ChainCheck,
     DataSetChoice,
     DataSetSpend,
@@ -28,6 +25,9 @@ from fedward_client.vault.views import (
     StudySummary,
     StudyView,
 )
+from fedward_client.vault.policy import Policy
+from fedward_client.vault.spending import Accountant, pld, study_epsilon
+from fedward_client.vault.training.model_check import ModelCheck, in_a_process
 from fedward_shared.contracts.budget import Spend
 from fedward_shared.crypto.keys import fingerprint
 from fedward_shared.errors import BudgetError, PolicyError, UsageError

@@ -18,8 +18,8 @@ import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from fedward_client.vault.chain import Chain, Row, Tip
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.chain import Chain, Row, Tip
+from fedward_client.vault.books.store import Store
 from fedward_shared.privacy.events import Event, from_json, to_json
 
 __all__ = ["Ledger", "Reservation"]

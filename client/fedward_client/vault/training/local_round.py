@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedward_client.vault.dataset import Part
+from fedward_client.vault.training.dataset import Part
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.cohort import TrainingSet

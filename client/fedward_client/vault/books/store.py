@@ -21,9 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fedward_client.vault.anchor import Anchor, FileAnchor, MemoryAnchor
-from fedward_client.vault.replies import FolderReplies, MemoryReplies, Replies
-from fedward_client.vault.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from fedward_client.vault.books.anchor import Anchor, FileAnchor, MemoryAnchor
+from fedward_client.vault.books.replies import FolderReplies, MemoryReplies, Replies
+from fedward_client.vault.books.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from fedward_shared.errors import LockedError, UsageError
 from fedward_shared.files import sync_folder
 

@@ -1,7 +1,7 @@
 """Are a study's tensors those of the model that this code builds? Asked before anybody approves the study.
 
 The vault's parent process holds keys and imports no torch, so a short-lived process answers:
-`python -m fedward_client.vault.model_check` reads a manifest from standard input and prints what is wrong with it.
+`python -m fedward_client.vault.training.model_check` reads a manifest from standard input and prints what is wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SECONDS = 100.0
 
 def in_a_process(manifest: bytes) -> str:
     """The check of production; takes the seconds that importing torch takes."""
-    command = [sys.executable, "-P", "-m", "fedward_client.vault.model_check"]
+    command = [sys.executable, "-P", "-m", "fedward_client.vault.training.model_check"]
     try:
         done = subprocess.run(command, input=manifest, stdout=subprocess.PIPE, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

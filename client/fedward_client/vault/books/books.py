@@ -15,11 +15,11 @@ import threading
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_client.vault.answers import Answers
-from fedward_client.vault.journal import Journal
-from fedward_client.vault.ledger import Ledger
-from fedward_client.vault.store import Store
-from fedward_client.vault.studies import Studies, StudyState
+from fedward_client.vault.books.answers import Answers
+from fedward_client.vault.books.journal import Journal
+from fedward_client.vault.books.ledger import Ledger
+from fedward_client.vault.books.store import Store
+from fedward_client.vault.books.studies import Studies, StudyState
 from fedward_shared.contracts.round import Heads
 
 __all__ = ["Books"]

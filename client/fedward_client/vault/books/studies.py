@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.store import Store
 from fedward_shared.contracts.study import Study
 from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.crypto.signing import Purpose, sign, verify

@@ -30,8 +30,8 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_client.vault.chain import Chain, Fields, Row, Tip
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.chain import Chain, Fields, Row, Tip
+from fedward_client.vault.books.store import Store
 from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.crypto.signing import Purpose, sign, verify
 from fedward_shared.errors import LockedError, SignatureError

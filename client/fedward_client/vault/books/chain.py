@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.store import Store
 from fedward_shared.errors import LockedError
 
 __all__ = ["GENESIS", "Chain", "Fields", "Row", "Tip", "head_of"]

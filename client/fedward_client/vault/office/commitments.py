@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fedward_client.vault.books.ledger import Ledger
+from fedward_client.vault.books.studies import Dossier
 from fedward_client.vault.inbox import Imported
-from fedward_client.vault.ledger import Ledger
+from fedward_client.vault.office.views import DataSetChoice
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.spending import Accountant, check_claims, finite, study_event
-from fedward_client.vault.studies import Dossier
-from fedward_client.vault.views import DataSetChoice
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import PolicyError
 from fedward_shared.privacy.events import Event, SampledGaussian

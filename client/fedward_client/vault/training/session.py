@@ -13,10 +13,10 @@ import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedward_client.vault.app import CONCLUDE, TRAIN, SiteWork, client_app, config_of
-from fedward_client.vault.dataset import open_data_set
-from fedward_client.vault.trainer import Order
-from fedward_client.vault.training import on_device
+from fedward_client.vault.training.app import CONCLUDE, TRAIN, SiteWork, client_app, config_of
+from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.local_round import on_device
+from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import TrainingError
 from fedward_shared.flower.identity import COORDINATOR_NODE, set_identity

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fedward_client.vault.books import Books
-from fedward_client.vault.commitments import in_words
-from fedward_client.vault.studies import Dossier
-from fedward_client.vault.views import ChainCheck, JournalEntry, LedgerRow, StudySummary
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.studies import Dossier
+from fedward_client.vault.office.commitments import in_words
+from fedward_client.vault.office.views import ChainCheck, JournalEntry, LedgerRow, StudySummary
 from fedward_shared.errors import LockedError
 
 __all__ = ["chain_check", "journal_entries", "ledger_rows", "summary"]

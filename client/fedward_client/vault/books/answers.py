@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedward_client.vault.replies import hash_of
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.replies import hash_of
+from fedward_client.vault.books.store import Store
 from fedward_shared.contracts.round import Heads, ReplyHead
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire.codec import encode_reply

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedward_client.vault.dataset import Dataset, Part
+from fedward_client.vault.training.dataset import Dataset, Part
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.files import write_atomic
 

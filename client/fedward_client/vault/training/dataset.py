@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedward_client.vault.encoding import encode_table
+from fedward_client.vault.training.encoding import encode_table
 from fedward_shared.contracts.cohort import DataContract, DataKind
 from fedward_shared.errors import UsageError
 from fedward_shared.files import read_limited

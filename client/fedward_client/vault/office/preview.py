@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fedward_client.vault.studies import Dossier
-from fedward_client.vault.views import ColumnView, DataSetChoice, StudyView, TensorView
+from fedward_client.vault.books.studies import Dossier
+from fedward_client.vault.office.views import ColumnView, DataSetChoice, StudyView, TensorView
 from fedward_shared.contracts.cohort import CategoryColumn, NumberColumn
 from fedward_shared.contracts.study import TensorSpec
 
