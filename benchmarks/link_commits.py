@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from benchmarks.link_peers import KEY, PUBLIC_KEY
-from fedward_client.vault.answers import sealed_reply
-from fedward_client.vault.books import Books
-from fedward_client.vault.ledger import Reservation
-from fedward_client.vault.replies import hash_of
-from fedward_client.vault.store import Store
+from fedward_client.vault.books.answers import sealed_reply
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.ledger import Reservation
+from fedward_client.vault.books.replies import hash_of
+from fedward_client.vault.books.store import Store
 from fedward_shared.manifest.parse import study_hash
 from fedward_shared.privacy.events import SampledGaussian
 from fedward_shared.wire.codec import StudyOffer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedward_client.vault.dataset import open_data_set
+from fedward_client.vault.training.dataset import open_data_set
 from fedward_server.rounds.progress import Notify, silent
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.parse import load

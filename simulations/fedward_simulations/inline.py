@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from fedward_client.vault.books import Books
+from fedward_client.vault.books.books import Books
+from fedward_client.vault.books.store import Store
+from fedward_client.vault.books.studies import StudyState
 from fedward_client.vault.core import Identity, Vault
 from fedward_client.vault.inbox import Imported
 from fedward_client.vault.policy import unsafe_simulation_policy
 from fedward_client.vault.spending import pld
-from fedward_client.vault.store import Store
-from fedward_client.vault.studies import StudyState
-from fedward_client.vault.trainer import InlineTrainer, Order
+from fedward_client.vault.training.in_process import InlineTrainer
+from fedward_client.vault.training.trainer import Order
 from fedward_server.app import Pacing, run_study
 from fedward_server.link.courier import Outcome
 from fedward_server.rounds.book import MemoryBook

@@ -14,7 +14,7 @@ from typing import Any
 
 from fedward_client.home import SiteHome
 from fedward_client.supervisor import running
-from fedward_client.vault.admin import call
+from fedward_client.vault.office.admin import call
 from fedward_server.status import Running, read_status
 from fedward_server.studies import Studies, StudyFolder, StudyState
 from fedward_shared.errors import FedwardError, StudyFailedError
