@@ -173,7 +173,6 @@ class _EchoVault:
 
 
 def _vault(home: str) -> None:
-    keep_freed_frames()
     folders = SiteHome(Path(home))
     with DoorServer(folders.door, _EchoVault(), spool=folders.vault_dir):
         threading.Event().wait()
@@ -182,6 +181,7 @@ def _vault(home: str) -> None:
 def main() -> None:
     """Plays one role until it is killed."""
     role, *rest = sys.argv[1:]
+    keep_freed_frames()  # in every arm: the comparison is of paths, not of allocators
     try:
         match role:
             case "vault":
