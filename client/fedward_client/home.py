@@ -29,10 +29,9 @@ from fedward_shared.crypto.keys import from_pem, public_from_pem
 from fedward_shared.errors import LockedError, UsageError
 from fedward_shared.files import read_limited, write_atomic
 
-__all__ = ["SiteHome", "SiteIdentity"]
+__all__ = ["LONGEST_SOCKET", "SiteHome", "SiteIdentity"]
 
-_SMALL_FILE = 64 * 1024
-_LONGEST_SOCKET = 100
+LONGEST_SOCKET = 100
 """Linux allows 107 bytes in the path of a Unix socket, macOS 103."""
 
 
@@ -183,7 +182,7 @@ class SiteHome:
                 hint="Ask the coordinator for an invite, then: fedward-site join INVITE --home " + str(self.root),
             )
         try:
-            values = tomllib.loads(read_limited(self.site_toml, _SMALL_FILE).decode())
+            values = tomllib.loads(read_limited(self.site_toml).decode())
             return TypeAdapter(SiteIdentity).validate_json(json.dumps(values), strict=True, extra="forbid")
         except (ValueError, TypeError, ValidationError) as error:
             raise UsageError(
@@ -207,7 +206,7 @@ class SiteHome:
             UsageError: there is none yet.
             SignatureError: the file does not hold such a key.
         """
-        return from_pem(read_limited(self.vault_key_file, _SMALL_FILE))
+        return from_pem(read_limited(self.vault_key_file))
 
     def study_key(self) -> bytes:
         """The study key's public half: 32 raw bytes.
@@ -216,11 +215,11 @@ class SiteHome:
             UsageError: there is none yet.
             SignatureError: the file does not hold such a key.
         """
-        return public_from_pem(read_limited(self.study_key_file, _SMALL_FILE))
+        return public_from_pem(read_limited(self.study_key_file))
 
     def _socket(self, folder: str, name: str) -> Path:
         natural = self.root.absolute() / folder / name
-        if len(os.fsencode(natural)) <= _LONGEST_SOCKET:
+        if len(os.fsencode(natural)) <= LONGEST_SOCKET:
             return natural
         digest = hashlib.sha256(os.fsencode(self.root.absolute())).hexdigest()[:16]
         return Path("/tmp") / f"fedward-{digest}-{folder}" / name  # noqa: S108 - a short name; make_folders checks its owner

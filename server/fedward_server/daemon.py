@@ -36,7 +36,6 @@ __all__ = ["Coordinator", "Told"]
 _log = logging.getLogger(__name__)
 _REVOCATION_SECONDS = 0.2
 _STUDY_SECONDS = 0.5
-_PEM_LIMIT = 64 * 1024
 
 Told = Callable[[str, Notice | None, str], None]
 """What is shown to people: a study's name (or ""), its notice (or None), and a sentence."""
@@ -71,9 +70,9 @@ class Coordinator:
             spool.mkdir(mode=0o700)
             self._link = LinkService(
                 f"{_bracketed(settings.listen)}:{ports.link}",
-                read_limited(self._home.server_key_file, _PEM_LIMIT),
-                read_limited(self._home.server_certificate, _PEM_LIMIT),
-                read_limited(self._home.ca_certificate, _PEM_LIMIT),
+                read_limited(self._home.server_key_file),
+                read_limited(self._home.server_certificate),
+                read_limited(self._home.ca_certificate),
                 admit=self._registry.is_admitted,
                 spool=spool,
                 on_change=self._attachment_changed,

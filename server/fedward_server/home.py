@@ -27,9 +27,6 @@ from fedward_shared.files import read_limited, write_atomic
 
 __all__ = ["CoordinatorHome", "CoordinatorSettings", "Ports"]
 
-_SMALL_FILE = 64 * 1024
-_HASH_DIGITS = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -136,10 +133,6 @@ class CoordinatorHome:
         """One folder a published study."""
         return self.root / "studies"
 
-    def study_dir(self, study_hash: bytes) -> Path:
-        """The folder of the study with this hash (32 bytes)."""
-        return self.studies_dir / study_hash.hex()[:_HASH_DIGITS]
-
     def make_folders(self) -> None:
         """Makes every folder that is missing, with its mode."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -165,7 +158,7 @@ class CoordinatorHome:
                 hint=f"Begin with: fedward-coordinator init --home {self.root} --name NAME --host HOST",
             )
         try:
-            values = tomllib.loads(read_limited(self.coordinator_toml, _SMALL_FILE).decode())
+            values = tomllib.loads(read_limited(self.coordinator_toml).decode())
             return TypeAdapter(CoordinatorSettings).validate_json(json.dumps(values), strict=True, extra="forbid")
         except (ValueError, TypeError, ValidationError) as error:
             raise UsageError(
@@ -196,30 +189,30 @@ class CoordinatorHome:
                 f"the study key is not in {self.keys_dir}",
                 hint="If it is kept offline, bring study.key back for this command and take it away afterwards.",
             )
-        return from_pem(read_limited(self.study_key_file, _SMALL_FILE))
+        return from_pem(read_limited(self.study_key_file))
 
     def study_public(self) -> bytes:
         """The study key's public half: 32 raw bytes."""
-        return public_from_pem(read_limited(self.study_public_file, _SMALL_FILE))
+        return public_from_pem(read_limited(self.study_public_file))
 
     def round_key(self) -> Ed25519PrivateKey:
         """The key that signs instructions."""
-        return from_pem(read_limited(self.round_key_file, _SMALL_FILE))
+        return from_pem(read_limited(self.round_key_file))
 
     def round_key_certificate(self) -> tuple[bytes, bytes]:
         """Body and signature of the round key's certificate."""
-        return read_limited(self.round_key_body, _SMALL_FILE), read_limited(self.round_key_signature, _SMALL_FILE)
+        return read_limited(self.round_key_body), read_limited(self.round_key_signature)
 
     def authority(self) -> Authority:
         """The enrolment authority."""
-        key = tls_key_from_pem(read_limited(self.ca_key_file, _SMALL_FILE))
-        return Authority(key, read_limited(self.ca_certificate, _SMALL_FILE))
+        key = tls_key_from_pem(read_limited(self.ca_key_file))
+        return Authority(key, read_limited(self.ca_certificate))
 
     def _remembered_ports(self) -> Ports:
         if not self.ports_json.exists():
             return Ports(0, 0)
         try:
-            values = json.loads(read_limited(self.ports_json, _SMALL_FILE))
+            values = json.loads(read_limited(self.ports_json))
             return Ports(int(values["link"]), int(values["enrolment"]))
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(

@@ -28,7 +28,6 @@ from fedward_shared.wire.codec import StudyOffer, encode_offer
 
 __all__ = ["Published", "publish", "signing_key", "sites_not_joined", "write_offer"]
 
-_KEY_LIMIT = 64 * 1024
 _READABLE = 0o644
 
 
@@ -48,7 +47,7 @@ def signing_key(home: CoordinatorHome, path: Path | None = None) -> Ed25519Priva
         SignatureError: it is not the key that the sites of this coordinator know.
         UsageError: there is no such file.
     """
-    key = from_pem(read_limited(path, _KEY_LIMIT)) if path else home.study_key()
+    key = from_pem(read_limited(path)) if path else home.study_key()
     known = home.study_public()
     if public_bytes(key) != known:
         raise SignatureError(

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fedward_shared.contracts.study import Study
+from fedward_shared.contracts.study import LARGEST_MANIFEST, Study, study_id
 from fedward_shared.errors import UsageError
 from fedward_shared.files import read_limited, sync_folder, write_atomic
 
 __all__ = ["Standing", "Studies", "StudyFolder", "StudyState"]
 
-_ID_DIGITS = 16
-_MANIFEST_LIMIT = 1 << 20
 _STATE_LIMIT = 1 << 16
 _SIGNATURE_LIMIT = 64
 
@@ -84,8 +82,8 @@ class StudyFolder:
         Raises:
             UsageError: it is missing, or not the one that the folder is named after.
         """
-        manifest = read_limited(self.root / "study.toml", _MANIFEST_LIMIT)
-        if hashlib.sha256(manifest).hexdigest()[:_ID_DIGITS] != self.id:
+        manifest = read_limited(self.root / "study.toml", LARGEST_MANIFEST)
+        if study_id(hashlib.sha256(manifest).digest()) != self.id:
             raise UsageError(
                 f"{self.root / 'study.toml'} was changed after it was published",
                 hint="A published study is never edited. Publish the changed one as a new study.",
@@ -122,7 +120,7 @@ class Studies:
 
     def publish(self, manifest: bytes, signature: bytes) -> StudyFolder:
         """Keeps a signed manifest, whole or not at all. Publishing the same bytes again changes nothing."""
-        folder = StudyFolder(self._root / hashlib.sha256(manifest).hexdigest()[:_ID_DIGITS])
+        folder = StudyFolder(self._root / study_id(hashlib.sha256(manifest).digest()))
         if folder.root.exists():
             folder.manifest()
             return folder

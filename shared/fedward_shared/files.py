@@ -20,6 +20,7 @@ __all__ = ["FolderLock", "read_limited", "sync_folder", "write_atomic"]
 
 _OWNER_ONLY = 0o600
 _CHUNK_BYTES = 1 << 20
+_SMALL_FILE = 64 * 1024
 _PAUSE_SECONDS = 0.05
 
 
@@ -50,8 +51,8 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def read_limited(path: Path, limit: int) -> bytes:
-    """The whole file, if it has at most `limit` bytes.
+def read_limited(path: Path, limit: int = _SMALL_FILE) -> bytes:
+    """The whole file, if it has at most `limit` bytes: 64 KiB unless told, enough for keys, certificates, settings.
 
     Raises:
         UsageError: the file is missing, is no regular file, or is larger.

@@ -10,10 +10,10 @@ import typer
 
 from fedward_shared.command_line import command_line
 from fedward_shared.console import next_step, run_command, say
+from fedward_shared.contracts.study import LARGEST_MANIFEST
 
 __all__ = ["app", "main"]
 
-_LARGEST_STUDY = 1 << 20
 _STUDY = "study.toml"
 
 app = command_line(
@@ -58,7 +58,7 @@ def import_file(
     from fedward_shared.files import read_limited
     from fedward_simulations.importing import import_into
 
-    manifest = read_limited(contract, _LARGEST_STUDY)
+    manifest = read_limited(contract, LARGEST_MANIFEST)
     report = import_into(data, site, partial(import_table, file, manifest, site))
     say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
     next_step(f"fedward-sim run {contract} --data {data}", "once every site of the study has data")
@@ -86,7 +86,7 @@ def run(
     from fedward_shared.files import read_limited
     from fedward_simulations.simulate import Request, simulate
 
-    manifest = read_limited(study, _LARGEST_STUDY)
+    manifest = read_limited(study, LARGEST_MANIFEST)
     ways = tuple(name.strip() for name in methods.split(",") if name.strip())
     simulate(Request(manifest, data, out, ways, tuple(range(seed, seed + seeds))))
     next_step(

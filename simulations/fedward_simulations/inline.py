@@ -32,7 +32,7 @@ from fedward_server.link.courier import Outcome
 from fedward_server.rounds.book import MemoryBook
 from fedward_server.rounds.loop import Conclusion, Pace
 from fedward_server.rounds.progress import Notify, silent
-from fedward_shared.contracts.study import Study
+from fedward_shared.contracts.study import Study, study_id
 from fedward_shared.crypto.keys import new_signing_key, public_bytes
 from fedward_shared.crypto.round_key import certify
 from fedward_shared.crypto.signing import Purpose, sign
@@ -48,7 +48,6 @@ __all__ = ["InlineCourier", "InlineRun", "SiteRun", "run_inline"]
 _DATA_SET = "simulation"
 _LARGEST_RECORD = 1 << 20
 _KEY_SECONDS = 30 * 24 * 3600
-_HASH_DIGITS = 16
 _PACING = Pacing(pace=Pace(settle=0.0, quorum=1.0))
 """Everybody is there from the start: who refuses the study now would refuse it for ever."""
 
@@ -211,7 +210,7 @@ class _Site:
         self.public_key = public_bytes(key)
         self.trainer = _TellingTrainer(InlineTrainer(SeededSource(seed, name)))
         self._study = study
-        self._report = reports / keys.hash.hex()[:_HASH_DIGITS]
+        self._report = reports / study_id(keys.hash)
         self._books = Books(Store.in_memory(), site=name, study_key=keys.study_public, key=key, now=int(time.time()))
         self.vault = Vault(
             Identity(name, key, keys.study_public),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from fedward_shared.contracts.study import LARGEST_MANIFEST
 from fedward_shared.crypto.keys import new_signing_key, public_bytes
 from fedward_shared.crypto.signing import Purpose, sign, verify
 from fedward_shared.errors import SignatureError, StudyFileError
-from fedward_shared.manifest.parse import LARGEST, load
+from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import check_resolved, published
 from tests.support.samples import TWO_SITES
 
@@ -39,7 +40,7 @@ BOMBS = {
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
 def test_a_text_made_to_be_dear_to_parse_is_refused(bomb: str) -> None:
-    assert len(bomb) <= LARGEST
+    assert len(bomb) <= LARGEST_MANIFEST
 
     with pytest.raises(StudyFileError) as failure:
         load(bomb.encode())

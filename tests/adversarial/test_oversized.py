@@ -7,7 +7,8 @@ import tracemalloc
 import pytest
 
 from fedward_shared.contracts.round import RefusalCode, Task
-from fedward_shared.wire.codec import MAX_MANIFEST_BYTES, MAX_PAYLOAD_BYTES, encode_instruction
+from fedward_shared.contracts.study import LARGEST_MANIFEST
+from fedward_shared.wire.codec import MAX_PAYLOAD_BYTES, encode_instruction
 from fedward_shared.wire.parcel import INLINE_BYTES, Refused
 from tests.support.vaults import Coordinator, Site
 
@@ -63,7 +64,7 @@ def test_a_payload_of_another_size_than_declared(site: Site, coordinator: Coordi
 
 
 def test_a_manifest_of_more_than_a_mebibyte_is_no_offer(site: Site, coordinator: Coordinator) -> None:
-    payload = b"\x0a" + bytes(MAX_MANIFEST_BYTES)
+    payload = b"\x0a" + bytes(LARGEST_MANIFEST)
     head = coordinator.head(Task.STUDY, payload_bytes=len(payload))
     assert site.code(coordinator.sealed(head, payload)) is RefusalCode.BAD_PAYLOAD
 

@@ -10,6 +10,7 @@ import typer
 
 from fedward_client.cli.options import DEFAULT_HOME, HomeOption
 from fedward_shared.console import next_step, say
+from fedward_shared.contracts.study import LARGEST_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from fedward_client.importer.table import ImportReport
 
 __all__ = ["import_file"]
-
-_LARGEST_STUDY = 1024 * 1024
 
 
 def import_file(
@@ -46,7 +45,7 @@ def import_file(
     with _progress(file) as progress:
         report = import_table(
             file,
-            read_limited(contract, _LARGEST_STUDY),
+            read_limited(contract, LARGEST_MANIFEST),
             data_set,
             site.inbox,
             separator="\t" if separator == "tab" else separator,

@@ -19,7 +19,6 @@ __all__ = ["overview", "register"]
 _SHORT = 16
 _DAY = 86_400
 _SOON_DAYS = 14
-_CERTIFICATE_BYTES = 64 * 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +83,7 @@ def _days_left(home: SiteHome, now: float) -> int | None:
     from fedward_shared.files import read_limited
 
     try:
-        ends = certificates.expiry(read_limited(home.gateway_certificate, _CERTIFICATE_BYTES))
+        ends = certificates.expiry(read_limited(home.gateway_certificate))
     except UsageError:
         return None
     return int((ends.timestamp() - now) // _DAY)

@@ -20,7 +20,6 @@ from fedward_shared.files import FolderLock, read_limited
 
 __all__ = ["Finding", "State", "examine_site"]
 
-_SMALL_FILE = 64 * 1024
 _DAY = 86400
 _CERTIFICATE_WARN = 14 * _DAY
 _CLOCK_WARN = 5.0
@@ -69,7 +68,7 @@ def _certificate(home: SiteHome, identity: SiteIdentity, now: float) -> Finding:
     subject = "certificate"
     renew = "Ask the coordinator for an invite made with --renew, then: fedward-site join INVITE --again"
     try:
-        certificate = read_limited(home.gateway_certificate, _SMALL_FILE)
+        certificate = read_limited(home.gateway_certificate)
         site, until = certificates.site_of(certificate), certificates.expiry(certificate).timestamp()
     except FedwardError as error:
         return Finding(subject, State.FAIL, error.message, renew)
@@ -109,9 +108,7 @@ def _admission(home: SiteHome, identity: SiteIdentity, subject: str) -> Finding:
     """Whether the coordinator still admits the certificate; a running gateway keeps its own stream."""
     from fedward_client.enrolment.coordinator import is_admitted
 
-    pem = [
-        read_limited(path, _SMALL_FILE) for path in (home.ca_certificate, home.gateway_key, home.gateway_certificate)
-    ]
+    pem = [read_limited(path) for path in (home.ca_certificate, home.gateway_key, home.gateway_certificate)]
     try:
         admitted = is_admitted(identity.host, identity.link_port, *pem)
     except FedwardError as error:
@@ -146,7 +143,7 @@ def _clock(home: SiteHome, identity: SiteIdentity, clock: Callable[[], float]) -
 
     subject = "clock"
     try:
-        authority = read_limited(home.ca_certificate, _SMALL_FILE)
+        authority = read_limited(home.ca_certificate)
         theirs, unknown = Coordinator(identity.host, identity.enrolment_port, authority).clock()
     except FedwardError as error:
         return Finding(subject, State.WARN, f"not compared: {error.message}", error.hint)

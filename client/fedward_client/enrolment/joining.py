@@ -35,7 +35,6 @@ from fedward_shared.files import FolderLock, read_limited, write_atomic
 
 __all__ = ["Joined", "join"]
 
-_SMALL_FILE = 64 * 1024
 _PUBLIC = 0o644
 _SECONDS = 120
 
@@ -74,7 +73,7 @@ def join(home: SiteHome, invite: Invite, *, again: bool = False, clock: Callable
             _check(pending, certificate, invite, clock())  # 5
             write_atomic(pending.certificate, certificate)
         identity = _complete(home, pending, invite, int(clock()))  # 6
-    return Joined(identity, certificates.expiry(read_limited(home.gateway_certificate, _SMALL_FILE)), isolation)
+    return Joined(identity, certificates.expiry(read_limited(home.gateway_certificate)), isolation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def _gateway_half(pending: _Pending, site: str) -> bytes:
         pending.csr.unlink(missing_ok=True)
         write_atomic(pending.key, keys.to_pem(keys.new_tls_key()))
     if not pending.csr.exists():
-        key = keys.tls_key_from_pem(read_limited(pending.key, _SMALL_FILE))
+        key = keys.tls_key_from_pem(read_limited(pending.key))
         write_atomic(pending.csr, certificates.csr(key, site))
     return read_limited(pending.csr, certificates.MAX_CSR_BYTES)
 
@@ -188,14 +187,14 @@ def _enrol(invite: Invite, csr: bytes, half: VaultHalf) -> bytes:
 
 
 def _check(pending: _Pending, certificate: bytes, invite: Invite, now: float) -> None:
-    key = keys.tls_key_from_pem(read_limited(pending.key, _SMALL_FILE))
+    key = keys.tls_key_from_pem(read_limited(pending.key))
     certificates.check_issued(certificate, invite.authority, key.public_key(), invite.site, now)
 
 
 def _complete(home: SiteHome, pending: _Pending, invite: Invite, now: int) -> SiteIdentity:
     write_atomic(home.ca_certificate, certificates.to_pem(invite.authority), mode=_PUBLIC)
-    write_atomic(home.gateway_key, read_limited(pending.key, _SMALL_FILE))
-    write_atomic(home.gateway_certificate, read_limited(pending.certificate, _SMALL_FILE))
+    write_atomic(home.gateway_key, read_limited(pending.key))
+    write_atomic(home.gateway_certificate, read_limited(pending.certificate))
     if not home.policy_toml.exists():
         write_atomic(home.policy_toml, DEFAULT_POLICY.encode(), mode=_PUBLIC)
     identity = SiteIdentity(

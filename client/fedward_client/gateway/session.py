@@ -27,7 +27,6 @@ _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 10.0
 _STEADY_SECONDS = 30.0
 _WELCOME_SECONDS = 15.0
-_MAX_PEM_BYTES = 64 * 1024
 _DOOR_OPTIONS = (
     *frames.OPTIONS,
     ("grpc.use_local_subchannel_pool", 1),
@@ -110,9 +109,7 @@ def _open(channel: grpc.aio.Channel, method: tuple[str, str]) -> Stream:
 
 
 def _credentials(settings: GatewaySettings) -> grpc.ChannelCredentials:
-    ca, key, certificate = (
-        read_limited(path, _MAX_PEM_BYTES) for path in (settings.ca, settings.key, settings.certificate)
-    )
+    ca, key, certificate = (read_limited(path) for path in (settings.ca, settings.key, settings.certificate))
     return grpc.ssl_channel_credentials(ca, key, certificate)
 
 

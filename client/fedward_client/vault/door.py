@@ -22,6 +22,7 @@ from typing import Protocol, Self
 
 import grpc
 
+from fedward_client.home import LONGEST_SOCKET
 from fedward_shared.contracts.round import RefusalCode
 from fedward_shared.errors import FedwardError, LinkError, UsageError, WireError
 from fedward_shared.wire import codec, frames
@@ -37,7 +38,6 @@ _CLOSE_SECONDS = 1.0
 _LET_GO_SECONDS = 8.0
 _FOLDER_MODE = 0o750
 _SOCKET_MASK = 0o117
-_MAX_SOCKET_PATH = 100
 _MAX_WAITING = 4
 _MAX_UNREAD = 256
 _LOOK_SECONDS = 0.2
@@ -78,9 +78,9 @@ class DoorServer:
         spool: Path | None = None,
         progress_seconds: float = _PROGRESS_SECONDS,
     ) -> None:
-        if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
+        if len(os.fsencode(path)) > LONGEST_SOCKET:
             raise UsageError(
-                f"{path} is longer than {_MAX_SOCKET_PATH} bytes, which no Unix socket's path can be",
+                f"{path} is longer than {LONGEST_SOCKET} bytes, which no Unix socket's path can be",
                 hint="Choose a --home with a shorter path.",
             )
         self._handler = handler

@@ -13,7 +13,6 @@ from fedward_shared.files import read_limited
 
 __all__ = ["DEFAULT_POLICY", "Policy", "load_policy", "unsafe_simulation_policy"]
 
-_MAX_BYTES = 64 * 1024
 
 DEFAULT_POLICY = """\
 # What this site allows, whatever a study asks for. A running vault reads it when it starts.
@@ -59,7 +58,7 @@ def load_policy(path: Path) -> Policy:
 
     hint = "A policy has max_epsilon = 10.0, delta = 1e-5 and allow_unsafe_no_privacy = false."
     try:
-        values = PolicyFile.model_validate(tomllib.loads(read_limited(path, _MAX_BYTES).decode()))
+        values = PolicyFile.model_validate(tomllib.loads(read_limited(path).decode()))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"]))

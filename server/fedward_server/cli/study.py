@@ -11,6 +11,7 @@ import typer
 from fedward_server.cli.options import DEFAULT_HOME, HomeOption
 from fedward_server.home import CoordinatorHome
 from fedward_shared.console import next_step, say
+from fedward_shared.contracts.study import LARGEST_MANIFEST
 from fedward_shared.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ study_app = typer.Typer(
     help="Studies: what is trained, on which data, by whom. Start with: fedward-coordinator study init study.toml",
 )
 
-_LARGEST = 1024 * 1024
 _READABLE = 0o644
 _THOUSAND = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -66,7 +66,7 @@ def check(
     from fedward_shared.manifest.cost import cost
     from fedward_shared.manifest.resolve import load_draft
 
-    study = load_draft(read_limited(file, _LARGEST))
+    study = load_draft(read_limited(file, LARGEST_MANIFEST))
     say(f"{study.name}: {study.title}")
     with _working("Working out noise and cost …"):
         found = cost(study)
@@ -96,7 +96,7 @@ def publish(
     coordinator.load()
     key = publishing.signing_key(coordinator, study_key)
     with _working("Working out noise and signing …"):
-        done = publishing.publish(read_limited(file, _LARGEST), key, Studies(coordinator.studies_dir))
+        done = publishing.publish(read_limited(file, LARGEST_MANIFEST), key, Studies(coordinator.studies_dir))
         offer = publishing.write_offer(done.folder, coordinator)
         found = cost(done.study)
     say(f"Published {done.study.name} as {done.folder.id}")

@@ -21,7 +21,6 @@ from fedward_shared.files import read_limited, write_atomic
 __all__ = ["Founded", "found", "listening_address", "renew"]
 
 _PUBLIC = 0o644
-_SMALL_FILE = 64 * 1024
 _PORTS = range(65536)
 
 
@@ -64,7 +63,7 @@ def renew(home: CoordinatorHome, now: datetime) -> Founded:
         UsageError: the study key is kept elsewhere.
     """
     settings = home.load()
-    server_key = tls_key_from_pem(read_limited(home.server_key_file, _SMALL_FILE))
+    server_key = tls_key_from_pem(read_limited(home.server_key_file))
     authority = home.authority()
     _certify_round_key(home, now)
     _write_server_certificate(home, authority, server_key.public_key(), settings.hosts, now)
@@ -119,7 +118,7 @@ def _write_server_certificate(
 def _founded(home: CoordinatorHome, now: datetime) -> Founded:
     return Founded(
         study_key=keys.fingerprint(home.study_public()),
-        authority=certificates.fingerprint(read_limited(home.ca_certificate, _SMALL_FILE)),
+        authority=certificates.fingerprint(read_limited(home.ca_certificate)),
         round_key_until=datetime.fromtimestamp(int(now.timestamp()) + round_key.VALIDITY_SECONDS, UTC),
     )
 

@@ -14,8 +14,6 @@ from fedward_shared.files import read_limited, write_atomic
 
 __all__ = ["invite_site"]
 
-_SMALL_FILE = 64 * 1024
-
 
 def invite_site(
     home: CoordinatorHome, registry: Registry, site: str, *, expires: int, kind: InviteKind, out: Path | None = None
@@ -40,7 +38,7 @@ def invite_site(
         expires=expires,
         token=secrets.token_bytes(TOKEN_BYTES),
         study_key=home.study_public(),
-        authority=to_der(read_limited(home.ca_certificate, _SMALL_FILE)),
+        authority=to_der(read_limited(home.ca_certificate)),
     )
     path = out or home.invites_dir / f"{site}.invite"
     if not path.parent.is_dir():

@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 _SERVICE = enrolment_pb2.DESCRIPTOR.services_by_name["Enrolment"].full_name
 _THREADS = 4
 _WAITING = 16
-_SMALL_FILE = 64 * 1024
 _AGE_MS, _GRACE_MS = 20_000, 5_000
 """A connection's age, and what a call on it gets after that: somebody who says nothing holds a thread no longer."""
 _OPTIONS = (
@@ -115,8 +114,8 @@ def serve_enrolment(
     return EnrolmentService(
         address,
         desk=EnrolmentDesk(registry, home.authority(), home.study_public()),
-        key_pem=read_limited(home.server_key_file, _SMALL_FILE),
-        cert_pem=read_limited(home.server_certificate, _SMALL_FILE),
+        key_pem=read_limited(home.server_key_file),
+        cert_pem=read_limited(home.server_certificate),
         note=note,
     )
 

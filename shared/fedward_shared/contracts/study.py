@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from types import MappingProxyType
 
 from fedward_shared.contracts.cohort import DataContract
 
 __all__ = [
+    "LARGEST_MANIFEST",
     "Limits",
     "ModelTerms",
     "PrivacyTerms",
@@ -20,10 +20,19 @@ __all__ = [
     "Study",
     "TensorSpec",
     "TrainingTerms",
+    "study_id",
 ]
 
 Scalar = str | int | float | bool
-_NONE: Mapping[str, Scalar] = MappingProxyType({})
+
+LARGEST_MANIFEST = 1 << 20
+"""Bytes of the largest study.toml."""
+_ID_DIGITS = 16
+
+
+def study_id(study_hash: bytes) -> str:
+    """What names a study's folder: the first 16 hex digits of its hash (32 bytes)."""
+    return study_hash.hex()[:_ID_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from fedward_shared.contracts.study import Study
+from fedward_shared.contracts.study import LARGEST_MANIFEST, Study
 from fedward_shared.errors import StudyFileError
 from fedward_shared.manifest.agreement import resolved_agrees
 from fedward_shared.manifest.findings import Findings, shown
 from fedward_shared.manifest.lines import Lines, TooDeepError, scan
 from fedward_shared.manifest.reader import Reader
 
-__all__ = ["LARGEST", "load", "load_and", "study_hash"]
+__all__ = ["load", "load_and", "study_hash"]
 
-LARGEST = 1024 * 1024
 """Bytes that a study file may have."""
 _KEPT = 16
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -63,9 +62,10 @@ def load_and(manifest: bytes, look: Callable[[Study, Findings], None]) -> Study:
 
 
 def _parse(manifest: bytes) -> tuple[dict[str, Any], Lines]:
-    if len(manifest) > LARGEST:
+    if len(manifest) > LARGEST_MANIFEST:
         raise StudyFileError(
-            f"the study file has {len(manifest)} bytes; the most is {LARGEST}", hint="Shorten lists and comments."
+            f"the study file has {len(manifest)} bytes; the most is {LARGEST_MANIFEST}",
+            hint="Shorten lists and comments.",
         )
     try:
         text = manifest.decode("utf-8-sig")

@@ -15,6 +15,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError
 
 from fedward_shared.contracts.round import Heads, InstructionHead, RefusalCode, ReplyHead, Task
+from fedward_shared.contracts.study import LARGEST_MANIFEST
 from fedward_shared.crypto.certificates import valid_site_name
 from fedward_shared.crypto.signing import SIGNATURE_BYTES
 from fedward_shared.errors import WireError
@@ -22,7 +23,6 @@ from fedward_shared.wire import door_pb2 as pb
 
 __all__ = [
     "MAX_HEAD_BYTES",
-    "MAX_MANIFEST_BYTES",
     "MAX_OFFER_BYTES",
     "MAX_PAYLOAD_BYTES",
     "StudyOffer",
@@ -36,8 +36,7 @@ __all__ = [
 ]
 
 MAX_HEAD_BYTES = 1024
-MAX_MANIFEST_BYTES = 1 << 20
-MAX_OFFER_BYTES = MAX_MANIFEST_BYTES + 1024
+MAX_OFFER_BYTES = LARGEST_MANIFEST + 1024
 MAX_PAYLOAD_BYTES = 1 << 36
 """No study is larger (64 GiB); each end has a tighter limit of its own."""
 
@@ -142,8 +141,8 @@ def encode_offer(offer: StudyOffer) -> bytes:
     Raises:
         WireError: a part is empty or too long.
     """
-    if not 0 < len(offer.manifest) <= MAX_MANIFEST_BYTES:
-        raise WireError(f"a manifest has 1 to {MAX_MANIFEST_BYTES} bytes, not {len(offer.manifest)}")
+    if not 0 < len(offer.manifest) <= LARGEST_MANIFEST:
+        raise WireError(f"a manifest has 1 to {LARGEST_MANIFEST} bytes, not {len(offer.manifest)}")
     if not 0 < len(offer.round_key_body) <= _MAX_CERTIFICATE_BYTES:
         raise WireError("the round key's certificate is missing or too long")
     _length("the manifest's signature", offer.signature, SIGNATURE_BYTES)

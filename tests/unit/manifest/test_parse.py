@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from fedward_shared.contracts.cohort import CategoryColumn, DataKind, NumberColumn
-from fedward_shared.contracts.study import SiteTerms
+from fedward_shared.contracts.study import LARGEST_MANIFEST, SiteTerms
 from fedward_shared.errors import StudyFileError
-from fedward_shared.manifest.parse import LARGEST, load, study_hash
+from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
 from fedward_shared.manifest.template import template
 from fedward_shared.version import PROTOCOL, VERSION
@@ -92,7 +92,7 @@ def test_reading_loads_neither_torch_nor_flwr_nor_the_accountant() -> None:
     [
         (b"\xff\xfe", "is not UTF-8 (line 1)"),
         (b"a = 1\n\xff = 2\n", "is not UTF-8 (line 2)"),
-        (b"#" * (LARGEST + 1), f"the most is {LARGEST}"),
+        (b"#" * (LARGEST_MANIFEST + 1), f"the most is {LARGEST_MANIFEST}"),
         (b"a = " + b"[" * 100_000, "nested deeper"),
     ],
 )

@@ -34,8 +34,8 @@ def home(tmp_path: Path) -> CoordinatorHome:
 def test_what_is_kept_is_what_was_signed(home: CoordinatorHome) -> None:
     done = publish(DRAFT, signing_key(home), Studies(home.studies_dir))
 
-    manifest = (home.study_dir(done.hash) / "study.toml").read_bytes()
-    signature = (home.study_dir(done.hash) / "study.sig").read_bytes()
+    manifest = (done.folder.root / "study.toml").read_bytes()
+    signature = (done.folder.root / "study.sig").read_bytes()
     assert done.hash == study_hash(manifest)
     assert done.folder.id == done.hash.hex()[:16]
     assert done.study == load(manifest)

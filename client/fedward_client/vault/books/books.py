@@ -86,13 +86,6 @@ class Books:
             self.journal.append(transaction, "unlock", now, {"by": by, "reason": reason})
         self.anchor()
 
-    def prune(self, study: bytes, through: int) -> None:
-        """Forgets the stored replies of rounds up to `through`, which can never be asked for again."""
-        with self.store.transaction() as transaction:
-            self.studies.advance(transaction, study, through)
-            dropped = self.answers.drop(transaction, study, through)
-        self.store.replies.remove(dropped)
-
     def withdraw(self, study: bytes, state: StudyState, by: str, now: int) -> None:
         """Records that a person said no; stored replies that were not yet fetched are forgotten."""
         with self.store.transaction() as transaction:

@@ -32,13 +32,13 @@ def in_a_process(manifest: bytes) -> str:
 
 def main() -> None:
     """Prints the problem, or nothing."""
+    from fedward_shared.contracts.study import LARGEST_MANIFEST
     from fedward_shared.errors import FedwardError, StudyFileError
     from fedward_shared.manifest.parse import load
     from fedward_shared.manifest.resolve import check_tensors
-    from fedward_shared.wire.codec import MAX_MANIFEST_BYTES
 
     try:
-        check_tensors(load(sys.stdin.buffer.read(MAX_MANIFEST_BYTES)))
+        check_tensors(load(sys.stdin.buffer.read(LARGEST_MANIFEST)))
     except StudyFileError as error:
         sys.stdout.write("; ".join((error.message, *error.problems)))
     except FedwardError as error:

@@ -18,6 +18,7 @@ from fedward_client.vault.training.dataset import open_data_set
 from fedward_client.vault.training.local_round import on_device
 from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
+from fedward_shared.contracts.study import study_id
 from fedward_shared.errors import TrainingError
 from fedward_shared.flower.identity import COORDINATOR_NODE, set_identity
 from fedward_shared.flower.records import arrays_of, record_of
@@ -94,7 +95,7 @@ class Session:
             data=data,
             training=on_device(data.train, self._device),
             model=build(study.model, study.data).to(self._device),
-            report=order.reports / digest.hex()[:16],
+            report=order.reports / study_id(digest),
             source=self._source_factory,
         )
         node = study.site_names.index(order.site) + 1
