@@ -16,16 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import exp, expm1, inf, isfinite, log
+from math import exp, expm1, hypot, inf, isfinite, log
 from typing import TYPE_CHECKING
 
 from fedward_shared.errors import UsageError
-from fedward_shared.privacy.events import Event, NoPrivacy, SampledGaussian
+from fedward_shared.privacy.events import AdaptiveGaussian, Event, NoPrivacy, SampledGaussian
 
 if TYPE_CHECKING:
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
-__all__ = ["calibrate_noise", "epsilon"]
+__all__ = ["calibrate_noise", "epsilon", "with_count"]
 
 _Merged = tuple[tuple[float, float, int], ...]
 """Distinct (σ, q) with their steps: the multiset of events."""
@@ -55,9 +55,12 @@ def epsilon(events: Sequence[Event], delta: float) -> float:
             return inf
         if event.sampling_rate == 0:
             continue
-        if event.noise_multiplier == 0:
+        sigma = event.noise_multiplier
+        if isinstance(event, AdaptiveGaussian):
+            sigma = with_count(sigma, event.count_noise)
+        if sigma == 0:
             return inf
-        key = (event.noise_multiplier, event.sampling_rate)
+        key = (sigma, event.sampling_rate)
         steps[key] = steps.get(key, 0) + event.steps
     return _composed(tuple(sorted((sigma, rate, count) for (sigma, rate), count in steps.items())), delta)
 
@@ -93,6 +96,17 @@ def calibrate_noise(*, target_epsilon: float, delta: float, sampling_rate: float
         middle = _between(low, high, cost(low), cost(high), target_epsilon)
         low, high = (middle, high) if cost(middle) > target_epsilon else (low, middle)
     return high
+
+
+def with_count(noise_multiplier: float, count_noise: float) -> float:
+    """The noise multiplier z that a gradient and a count from the same sampled units cost together.
+
+    Per unit, gradient/(σC) and ±½/σ_b are one vector under unit noise: its norm is at most √(σ⁻² + (2σ_b)⁻²) = 1/z.
+    Source: Andrew, Thakkar, McMahan and Ramaswamy 2021, theorem 1. Rounded down, and 0 (no privacy) if either is 0.
+    """
+    if noise_multiplier == 0 or count_noise == 0:
+        return 0.0
+    return (1 - 1e-15) / hypot(1 / noise_multiplier, 0.5 / count_noise)
 
 
 def _between(low: float, high: float, above: float, below: float, target: float) -> float:
