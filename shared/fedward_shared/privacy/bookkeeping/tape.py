@@ -1,0 +1,264 @@
+"""What one backward pass leaves behind: squared norms for the clip, and what each clipped sum needs.
+
+Book-keeping DP-SGD (Bu et al. 2023): parameters enter the forward pass detached, so autograd computes no gradient for
+them; a layer's rule notes the layer's inputs and the gradient of its output. From those come each patient's norm and
+then, once the factors are known, the clipped sum over patients as one ordinary matrix product a layer.
+
+A wrong norm would be a broken promise, so the tape fails closed. Every trainable parameter is noted exactly once in
+a backward pass, with one row a record, or an error names it: a parameter that is tied, reused, left out, or used past
+its rule never reaches the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fedward_shared.errors import TrainingError
+from fedward_shared.privacy.bookkeeping.grouping import Grouping
+from fedward_shared.privacy.bookkeeping.norms import ghost_squares, squares
+from fedward_shared.privacy.bookkeeping.tap import Tap
+from fedward_shared.privacy.bookkeeping.weights import Weights
+
+__all__ = ["Tape"]
+
+Sinks = Mapping[nn.Parameter, Tensor]
+"""Where each parameter's clipped sum is added."""
+
+_TOUCH = 8.0
+"""What moving one value of a per-patient gradient costs, in multiplications (measured: benchmarks.dp_step)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One layer in one backward pass: (patients,) float64 squared norms, and how to add the clipped sum."""
+
+    parameters: tuple[nn.Parameter, ...]
+    squares: Tensor
+    add: Callable[[Weights, Sinks], None]
+
+
+class Tape:
+    """The notes of one backward pass after another. `names` gives each trainable parameter's name."""
+
+    def __init__(self, names: Mapping[nn.Parameter, str]) -> None:
+        self._names = dict(names)
+        self._position = {parameter: place for place, parameter in enumerate(names)}
+        self._entries: list[_Entry] = []
+        self._noted: set[nn.Parameter] = set()
+        self._grouping: Grouping | None = None
+
+    @property
+    def grouping(self) -> Grouping:
+        """The grouping of the batch; before the first note of a batch that was not announced, an error."""
+        if self._grouping is None:
+            raise TrainingError("there was no backward pass since the last step")
+        return self._grouping
+
+    def begin(self, grouping: Grouping | None = None) -> None:
+        """Forgets what is noted; the next backward pass is of a batch so grouped (default: a record, a patient)."""
+        self._entries.clear()
+        self._noted.clear()
+        self._grouping = grouping
+
+    def trains(self, *parameters: nn.Parameter | None) -> bool:
+        """Whether gradients are wanted now for any of `parameters`."""
+        return torch.is_grad_enabled() and any(each is not None and each in self._names for each in parameters)
+
+    # -- what the rules of layers call ------------------------------------------------------------------------------
+
+    def watch(self, output: Tensor, note: Callable[..., None], *inputs: Tensor) -> Tensor:
+        """`output` again; in the backward pass `note` is given its gradient, and `inputs` as they are now.
+
+        All of them are float32 at least.
+        """
+        kept = [(values.detach(), values._version) for values in inputs]
+
+        def receive(gradient: Tensor) -> None:
+            if any(values._version != version for values, version in kept):
+                raise TrainingError(
+                    "a layer's input was changed in place after the layer had used it",
+                    hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of a += b).",
+                )
+            with torch.no_grad():
+                note(_wide(gradient), *(_wide(values) for values, _ in kept))
+
+        if output.requires_grad:
+            output.register_hook(receive)
+            return output
+        return Tap.on(output, receive)
+
+    def outer(
+        self,
+        gradients: Tensor,
+        inputs: Sequence[tuple[nn.Parameter, Tensor]],
+        biases: Sequence[nn.Parameter | None] = (),
+    ) -> None:
+        """Notes matrices used as y = Σ W x + Σ b at every position.
+
+        Args:
+            gradients: of y, (records, positions..., d).
+            inputs: each matrix (d, p) with its x (records, positions..., p).
+            biases: each (d,), or None.
+        """
+        given = [(weight, _wide(values)) for weight, values in inputs if weight in self._names]
+        added = tuple(bias for bias in biases if bias is not None and bias in self._names)
+        grouping = self._check(gradients, *(values for _, values in given))
+        if not given and not added:
+            return
+        rows = gradients.reshape(len(gradients), -1, gradients.shape[-1])
+        flat = [(weight, values.reshape(len(values), -1, values.shape[-1])) for weight, values in given]
+        if rows.shape[1] * grouping.most == 1:
+            self._rank_one(rows.squeeze(1), [(weight, values.squeeze(1)) for weight, values in flat], added)
+        elif self._ghost_is_cheaper(rows, flat):
+            self._ghost(rows, flat, added)
+        else:
+            self._instantiate(rows, flat, added)
+
+    def per_record(self, parameter: nn.Parameter, gradients: Tensor) -> None:
+        """Notes a parameter by the gradient of each record's own share: (records, *parameter shape)."""
+        if parameter not in self._names:
+            return
+        grouping = self._check(gradients)
+        self.per_patient((parameter,), (grouping.sums(_wide(gradients).flatten(1)),))
+
+    def per_patient(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
+        """Notes parameters by each patient's gradient, (patients, parameter size) each."""
+
+        def add(weights: Weights, sinks: Sinks) -> None:
+            for parameter, each in zip(parameters, gradients, strict=True):
+                sinks[parameter].view(-1).addmv_(weights.of_patients(each).t(), weights.patients)
+
+        self.note(parameters, _total([squares(each) for each in gradients]), add)
+
+    def note(self, parameters: Sequence[nn.Parameter], norms: Tensor, add: Callable[[Weights, Sinks], None]) -> None:
+        """Notes `parameters` with the squared norms (patients,), float64 upper bounds, of all of them together.
+
+        `add` adds their clipped sums to the sinks; what it sums must have the norms given.
+        """
+        for parameter in parameters:
+            if parameter in self._noted:
+                raise TrainingError(
+                    f"{self._names[parameter]} was used twice in one step, so that a patient's gradient has two parts "
+                    "that only their sum bounds",
+                    hint="Use each layer once in a forward pass, untie shared weights, or ask for the slow way. "
+                    "In a loop of your own, call optimizer.step() or zero_grad() between two backward passes.",
+                )
+            self._noted.add(parameter)
+        self._entries.append(_Entry(tuple(parameters), norms, add))
+
+    # -- what the step calls ----------------------------------------------------------------------------------------
+
+    def squares(self) -> Tensor:
+        """Upper bounds of squared norms, (layers, patients) float64, layers in the order of the model.
+
+        Raises:
+            TrainingError: a trainable parameter was not noted, or was used past its layer's rule.
+        """
+        self._check_complete()
+        self._entries.sort(key=lambda entry: min(self._position[each] for each in entry.parameters))
+        return torch.stack([entry.squares for entry in self._entries])
+
+    def add_clipped(self, factors: Tensor, lost: Tensor | None, sinks: Sinks) -> None:
+        """Adds each layer's clipped sum to the sinks; the tape is empty afterwards.
+
+        `factors` (layers or 1, patients) float64; `lost` (patients,) marks those left out, None where nobody is.
+        """
+        grouping = self.grouping
+        entries, self._entries = self._entries, []
+        narrow = factors.to(next(iter(sinks.values())).dtype)
+        shared = Weights.of(narrow[0], grouping, lost) if len(narrow) == 1 else None
+        for place, entry in enumerate(entries):
+            entry.add(shared or Weights.of(narrow[place], grouping, lost), sinks)
+        self.begin()
+
+    def _check(self, *rows: Tensor) -> Grouping:
+        if self._grouping is None:
+            self._grouping = Grouping.one_each(len(rows[0]))
+        if any(len(each) != self._grouping.records for each in rows):
+            raise TrainingError(
+                "a layer was given another number of rows than the batch has records",
+                hint="The first axis of every layer's input must be the record. A layer that sees a part of the "
+                "records, or time before the batch, needs the slow way.",
+            )
+        return self._grouping
+
+    def _check_complete(self) -> None:
+        for parameter, name in self._names.items():
+            if parameter.grad is not None:
+                raise TrainingError(
+                    f"{name} was used past its layer (in plain operations, or tied to another)",
+                    hint="Use it through fedward_shared.privacy.bookkeeping.per_record, or ask for the slow way.",
+                )
+            if parameter not in self._noted:
+                raise TrainingError(
+                    f"{name} took no part in the loss",
+                    hint="Take it out of the model, freeze it (requires_grad_(False)), or ask for the slow way.",
+                )
+
+    # -- three ways for a matrix ------------------------------------------------------------------------------------
+
+    def _ghost_is_cheaper(self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]]) -> bool:
+        positions, width = rows.shape[1] * self.grouping.most, sum(values.shape[2] for _, values in inputs)
+        # Two float64 Gram matrices against writing, measuring and weighing each patient's own gradient.
+        return 2 * positions**2 * (width + rows.shape[2]) < _TOUCH * width * rows.shape[2]
+
+    def _rank_one(
+        self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]
+    ) -> None:
+        """One position: the gradient is g (x, 1)ᵀ, whose norm is the product of two; nothing can cancel."""
+        length = _total([squares(values) for _, values in inputs]) + len(biases) if inputs else float(len(biases))
+
+        def add(weights: Weights, sinks: Sinks) -> None:
+            scaled = weights.of_records(rows) * weights.records[:, None]
+            for weight, values in inputs:
+                sinks[weight].addmm_(scaled.t(), weights.of_records(values))
+            if biases:
+                _add_biases(scaled.sum(dim=0), biases, sinks)
+
+        self.note((*(weight for weight, _ in inputs), *biases), squares(rows) * length, add)
+
+    def _ghost(
+        self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]
+    ) -> None:
+        grouping = self.grouping
+        norms = ghost_squares(
+            grouping.by_patient(rows), [grouping.by_patient(values) for _, values in inputs], len(biases)
+        )
+
+        def add(weights: Weights, sinks: Sinks) -> None:
+            scaled = (weights.of_records(rows) * weights.records[:, None, None]).flatten(0, 1).t()
+            for weight, values in inputs:
+                sinks[weight].addmm_(scaled, weights.of_records(values).flatten(0, 1))
+            if biases:
+                _add_biases(scaled.sum(dim=1), biases, sinks)
+
+        self.note((*(weight for weight, _ in inputs), *biases), norms, add)
+
+    def _instantiate(
+        self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]
+    ) -> None:
+        """Each patient's own gradient, kept: what is measured is what is summed."""
+        grouped = self.grouping.by_patient(rows)
+        parameters = [weight for weight, _ in inputs]
+        gradients = [torch.bmm(grouped.mT, self.grouping.by_patient(values)).flatten(1) for _, values in inputs]
+        if biases:
+            gradients += [grouped.sum(dim=1)] * len(biases)
+        self.per_patient([*parameters, *biases], gradients)
+
+
+def _add_biases(total: Tensor, biases: Iterable[nn.Parameter], sinks: Sinks) -> None:
+    for bias in biases:
+        sinks[bias].add_(total)
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.stack(list(parts)).sum(dim=0)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """bfloat16 as float32: the sums are float32, and their norms are of what is summed."""
+    return values.float() if values.dtype in {torch.bfloat16, torch.float16} else values

@@ -1,0 +1,69 @@
+"""Whether a model keeps its records apart and its norms come out right: tried on made-up records, before any patient's.
+
+A rule can be right and its use wrong: time before the batch, a layer that sees some of the records, an operation that
+mixes them. Such a model is refused here, by comparing with the slow and obviously right way in float64.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from fedward_shared.errors import TrainingError, UsageError
+from fedward_shared.privacy.bookkeeping.attach import BookKeeping
+
+__all__ = ["verify"]
+
+_RECORDS = 3
+_TOLERANCE = 1e-6
+
+
+def verify(model: nn.Module, example: Tensor) -> None:
+    """Checks the fast way on three records like `example` (records, *input shape), of which only the kind is used.
+
+    Raises:
+        UsageError: the model cannot be trained the fast way: named, with what to do.
+    """
+    trial = deepcopy(model).double()
+    trial.train()
+    for module in trial.modules():
+        if getattr(module, "dropout", None) or isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001
+            module.training = False
+    records = _made_up(example)
+    parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
+    expected = torch.stack([_square(trial, records[place : place + 1], parameters) for place in range(_RECORDS)])
+    try:
+        with BookKeeping(trial) as books:
+            books.tape.begin()
+            torch.autograd.backward(_score(trial(records)).sum())
+            found = books.tape.squares().sum(dim=0)
+    except TrainingError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.max())):
+        raise UsageError(
+            "the model mixes its records, or uses a layer in a way that hides a patient's gradient",
+            hint="The first axis must be the record everywhere, and no operation may reach across it. "
+            "Ask for the slow way if the model must be as it is.",
+        )
+
+
+def _square(model: nn.Module, record: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    gradients = torch.autograd.grad(_score(model(record)).sum(), parameters, allow_unused=True)
+    return torch.stack([each.square().sum() for each in gradients if each is not None]).sum()
+
+
+def _score(output: Tensor) -> Tensor:
+    """One number a record: a fixed mixture of the outputs."""
+    flat = output.flatten(1)
+    mixture = torch.linspace(0.5, 1.5, flat.shape[1], dtype=flat.dtype, device=flat.device)
+    return flat @ mixture
+
+
+def _made_up(example: Tensor) -> Tensor:
+    shape = (_RECORDS, *example.shape[1:])
+    generator = torch.Generator().manual_seed(0)
+    if not example.is_floating_point():
+        return torch.randint(0, 2, shape, generator=generator).to(example.device, example.dtype)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(example.device)
