@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fedward_shared.privacy.step import Stepper
 
-__all__ = ["load_weights", "on_device", "train_round"]
+__all__ = ["load_weights", "on_device", "stepper_for", "train_round"]
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -45,7 +45,7 @@ def train_round(
     """
     load_weights(model, weights)
     before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    stepper = _stepper(study, site, model, data, source)
+    stepper = stepper_for(study, site, model, data, source)
     try:
         for _ in range(study.training.local_steps):
             stepper.step()
@@ -65,7 +65,12 @@ def load_weights(model: nn.Module, weights: Arrays) -> None:
             tensor.copy_(torch.tensor(weights[name]))
 
 
-def _stepper(study: Study, site: str, model: nn.Module, data: TrainingSet, source: RandomSource) -> Stepper:
+def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, source: RandomSource) -> Stepper:
+    """The step that this study prescribes to this site, ready to change `model`; its caller closes it.
+
+    Raises:
+        TrainingError: the study has not been published, so that its noise is not settled.
+    """
     terms = study.sites[site]
     if study.privacy.unsafe_no_privacy:
         from fedward_shared.privacy.plain import PlainStepper
