@@ -75,10 +75,10 @@ class Tape:
 
         All of them are float32 at least.
         """
-        kept = [(values.detach(), values._version) for values in inputs]
+        kept = [(values.detach(), values._version) for values in inputs]  # noqa: SLF001
 
         def receive(gradient: Tensor) -> None:
-            if any(values._version != version for values, version in kept):
+            if any(values._version != version for values, version in kept):  # noqa: SLF001
                 raise TrainingError(
                     "a layer's input was changed in place after the layer had used it",
                     hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of a += b).",
@@ -86,6 +86,8 @@ class Tape:
             with torch.no_grad():
                 note(_wide(gradient), *(_wide(values) for values, _ in kept))
 
+        if output._is_view():  # noqa: SLF001  # else an operation in place would part our hook from its history
+            output = torch.ops.aten._unsafe_view(output, output.shape)  # noqa: SLF001
         if output.requires_grad:
             output.register_hook(receive)
             return output
@@ -169,7 +171,8 @@ class Tape:
         """
         grouping = self.grouping
         entries, self._entries = self._entries, []
-        narrow = factors.to(next(iter(sinks.values())).dtype)
+        kind = next(iter(sinks.values())).dtype
+        narrow = factors.to(kind).masked_fill(factors < torch.finfo(kind).tiny, 0)  # subnormals would be rounded up
         shared = Weights.of(narrow[0], grouping, lost) if len(narrow) == 1 else None
         for place, entry in enumerate(entries):
             entry.add(shared or Weights.of(narrow[place], grouping, lost), sinks)
