@@ -108,7 +108,7 @@ class Tape:
         """
         given = [(weight, _wide(values)) for weight, values in inputs if weight in self._names]
         added = tuple(bias for bias in biases if bias is not None and bias in self._names)
-        grouping = self._check(gradients, *(values for _, values in given))
+        grouping = self.of_records(gradients, *(values for _, values in given))
         if not given and not added:
             return
         rows = gradients.reshape(len(gradients), -1, gradients.shape[-1])
@@ -120,11 +120,27 @@ class Tape:
         else:
             self._instantiate(rows, flat, added)
 
+    def of_records(self, *rows: Tensor) -> Grouping:
+        """The grouping of the batch, of which each of `rows` has one row a record.
+
+        Raises:
+            TrainingError: it has not.
+        """
+        if self._grouping is None:
+            self._grouping = Grouping.one_each(len(rows[0]))
+        if any(len(each) != self._grouping.records for each in rows):
+            raise TrainingError(
+                "a layer was given another number of rows than the batch has records",
+                hint="The first axis of every layer's input must be the record. A layer that sees a part of the "
+                "records, or time before the batch, needs the slow way.",
+            )
+        return self._grouping
+
     def per_record(self, parameter: nn.Parameter, gradients: Tensor) -> None:
         """Notes a parameter by the gradient of each record's own share: (records, *parameter shape)."""
         if parameter not in self._names:
             return
-        grouping = self._check(gradients)
+        grouping = self.of_records(gradients)
         self.per_patient((parameter,), (grouping.sums(_wide(gradients).flatten(1)),))
 
     def per_patient(self, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
@@ -177,17 +193,6 @@ class Tape:
         for place, entry in enumerate(entries):
             entry.add(shared or Weights.of(narrow[place], grouping, lost), sinks)
         self.begin()
-
-    def _check(self, *rows: Tensor) -> Grouping:
-        if self._grouping is None:
-            self._grouping = Grouping.one_each(len(rows[0]))
-        if any(len(each) != self._grouping.records for each in rows):
-            raise TrainingError(
-                "a layer was given another number of rows than the batch has records",
-                hint="The first axis of every layer's input must be the record. A layer that sees a part of the "
-                "records, or time before the batch, needs the slow way.",
-            )
-        return self._grouping
 
     def _check_complete(self) -> None:
         for parameter, name in self._names.items():
