@@ -11,14 +11,18 @@ from torch import Tensor, nn
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.noise import KeystreamSource
-from fedward_shared.privacy.step import PrivateStepper, clipped_sum
+from fedward_shared.privacy.clipping import FlatClip
+from fedward_shared.privacy.flat import FlatModel
+from fedward_shared.privacy.reference import add_clipped
+from fedward_shared.privacy.step import PrivateStepper
+from fedward_shared.privacy.sums import Way
 from tests.support.cohorts import MODELS, TERMS, contract_of, site, terms_of, training_set
 
 torch.set_num_threads(1)
 HUGE = 3e38
 
 
-def release(model: nn.Module, data: TrainingSet, *, sigma: float = 0.0, rate: float = 1.0) -> Tensor:
+def release(model: nn.Module, data: TrainingSet, *, sigma: float = 0.0, rate: float = 1.0, way: Way = "fast") -> Tensor:
     stepper = PrivateStepper(
         model,
         data,
@@ -28,9 +32,10 @@ def release(model: nn.Module, data: TrainingSet, *, sigma: float = 0.0, rate: fl
         noise_multiplier=sigma,
         records_per_patient=4,
         source=KeystreamSource.unsafe_seeded(1, b"trap"),
+        way=way,
     )
     try:
-        return torch.cat([tensor.flatten() for tensor in stepper.release()])
+        return stepper.release().clone()
     finally:
         stepper.close()
 
@@ -43,10 +48,13 @@ def with_victim(data: TrainingSet, victim: Tensor, rows: int) -> TrainingSet:
     return TrainingSet.of(torch.cat([data.records, extra]), labels, units, data.count + 1)
 
 
+@pytest.mark.parametrize("way", ["fast", "each", "opacus"])
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), HUGE])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_patient_whose_gradient_is_not_finite_is_as_if_absent(name: str, value: float, rows: int) -> None:
+def test_a_patient_whose_gradient_is_not_finite_is_as_if_absent(name: str, value: float, rows: int, way: Way) -> None:
+    if way == "opacus" and name in {"lstm", "gru"}:
+        pytest.skip("Opacus has layers of its own in place of these")
     model = build(terms_of(name), contract_of(name))
     if value == HUGE:
         with torch.no_grad():
@@ -57,9 +65,10 @@ def test_a_patient_whose_gradient_is_not_finite_is_as_if_absent(name: str, value
     victim = torch.full(shape, value)
     if name in {"mlp", "lstm", "gru"}:
         victim.view(-1)[-1] = float("nan")  # tanh and gates saturate: nothing else overflows them
-    without = release(model, others)
+    without = release(model, others, way=way)
     assert torch.isfinite(without).all()
-    torch.testing.assert_close(release(model, with_victim(others, victim, rows)), without, rtol=1e-6, atol=1e-12)
+    found = release(model, with_victim(others, victim, rows), way=way)
+    torch.testing.assert_close(found, without, rtol=1e-5, atol=1e-9)
 
 
 def test_the_step_is_as_noisy_with_the_trap_as_without() -> None:
@@ -82,13 +91,14 @@ def test_weights_that_are_not_finite_leave_noise_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
 def test_one_poisoned_coordinate_drops_the_whole_patient_and_nobody_else(poison: float) -> None:
-    gradients = [torch.ones(3, 2, 2), torch.ones(3, 5)]
+    gradients = [torch.ones(3, 5, 4), torch.ones(3, 5)]
     gradients[1][1, 4] = poison
-    first, second = clipped_sum(gradients, torch.ones(3, dtype=torch.bool), 3.0)
-    torch.testing.assert_close(first, torch.full((2, 2), 2.0, dtype=torch.float64))
-    torch.testing.assert_close(second, torch.full((5,), 2.0, dtype=torch.float64))
+    holder = FlatModel(nn.Linear(4, 5))
+    add_clipped(gradients, torch.ones(3, dtype=torch.bool), FlatClip(5.0), holder)
+    torch.testing.assert_close(holder.gradient, torch.full((25,), 2.0))
 
 
-def test_a_gradient_near_the_end_of_float32_is_clipped_and_not_lost() -> None:
-    (result,) = clipped_sum([torch.full((1, 100), HUGE)], torch.ones(1, dtype=torch.bool), 1.0)
-    assert float(result.norm()) == pytest.approx(1.0, rel=1e-9)
+def test_a_gradient_near_the_end_of_float32_is_clipped_and_not_lost_in_the_slow_way() -> None:
+    holder = FlatModel(nn.Linear(100, 1, bias=False))
+    add_clipped([torch.full((1, 1, 100), HUGE)], torch.ones(1, dtype=torch.bool), FlatClip(1.0), holder)
+    assert float(holder.gradient.norm()) == pytest.approx(1.0, rel=1e-6)

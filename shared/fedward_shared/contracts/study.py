@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Literal
 
 from fedward_shared.contracts.cohort import DataContract
 
@@ -74,7 +75,10 @@ class SiteTerms:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTerms:
-    """`[training]`: what a site does in one round. Momentum is over noised gradients only."""
+    """`[training]`: what a site does in one round. The optimizer sees noised gradients only.
+
+    `optimizer` is sgd (with `momentum`), adam or adamw (with `betas`).
+    """
 
     local_steps: int
     learning_rate: float
@@ -82,6 +86,8 @@ class TrainingTerms:
     weight_decay: float = 0.0
     proximal_mu: float = 0.0
     deterministic: bool = False
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fedward_shared.errors import UsageError
 from fedward_shared.privacy.sampling import Indices
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ __all__ = ["TrainingSet"]
 class TrainingSet:
     """Training records on the device, and whose they are.
 
-    `records` (rows, *input shape) float32, `labels` (rows,) int64, `units` unit index of each row, 0 to `count` - 1.
-    `order` lists the rows unit by unit; unit i owns `order[starts[i] : starts[i + 1]]`.
+    `records` (rows, *input shape) float32 (int64 for tokens), `labels` (rows,) int64, `units` unit index of each row,
+    0 to `count` - 1. `order` lists the rows unit by unit; unit i owns `order[starts[i] : starts[i + 1]]`.
     """
 
     records: Tensor
@@ -31,11 +32,24 @@ class TrainingSet:
 
     @classmethod
     def of(cls, records: Tensor, labels: Tensor, units: Indices, count: int) -> TrainingSet:
-        """Groups the rows; the order of a unit's rows is that of the file."""
+        """Groups the rows; the order of a unit's rows is that of the file.
+
+        Raises:
+            UsageError: a unit has no row.
+        """
         order = np.argsort(units, kind="stable").astype(np.int64, copy=False)
         sizes = np.bincount(units, minlength=count)
+        if len(sizes) != count or (count and not sizes.all()):
+            raise UsageError(
+                "every patient of a training set needs a record", hint="Number the patients that have one."
+            )
         starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         return cls(records, labels, count, order, starts)
+
+    @property
+    def one_each(self) -> bool:
+        """Whether every unit has exactly one row."""
+        return self.count == len(self.order)
 
     def rows_of(self, chosen: Indices) -> tuple[Indices, Indices]:
         """The rows of the chosen units, and for each row the position in `chosen` of its unit (ascending)."""

@@ -9,9 +9,10 @@ from torch import nn
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.models.heads import losses
 from fedward_shared.privacy.cohort import TrainingSet
+from fedward_shared.privacy.descent import Descent
+from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.noise import RandomSource
 from fedward_shared.privacy.sampling import Indices
-from fedward_shared.privacy.step import Descent
 
 __all__ = ["PlainStepper"]
 
@@ -32,22 +33,25 @@ class PlainStepper:
         self._data = data
         self._size = max(1, round(site.normaliser))
         self._source = source
-        self._descent = Descent(model, training)
+        self._flat = FlatModel(model)
+        self._descent = Descent(self._flat, training)
         self._waiting: Indices = np.zeros(0, dtype=np.int64)
 
     def step(self) -> None:
         """One minibatch step; the model's weights change in place."""
         rows = torch.from_numpy(self._minibatch()).to(self._data.records.device)
-        self._descent.clear()
+        self._flat.gradient.zero_()
         if len(rows):
+            for parameter, sink in self._flat.sinks.items():
+                parameter.grad = sink
             torch.autograd.backward(losses(self._model(self._data.records[rows]), self._data.labels[rows]).mean())
-        else:
-            for parameter in self._model.parameters():
-                parameter.grad = torch.zeros_like(parameter)
         self._descent.apply()
 
     def close(self) -> None:
-        """Nothing was changed but the weights."""
+        """Leaves the model without any trace but its weights."""
+        for parameter in self._flat.sinks:
+            parameter.grad = None
+        self._flat.close()
 
     def _minibatch(self) -> Indices:
         if not len(self._waiting):

@@ -1,17 +1,18 @@
 """The private training step: DP-SGD (Abadi et al. 2016) with the patient as the unit and declared constants.
 
 One release is ``(Σ clip(g_p, C) + N(0, σ²C²)) / normaliser``, where the sum runs over the patients p that Poisson
-sampling drew, and g_p is the mean gradient over at most `records_per_patient` of p's records.
+sampling drew, and g_p is the mean (or declared sum) of the gradients of at most `records_per_patient` of p's records.
 
 Formal guarantees (neighbours: one patient added or removed; tests/unit/privacy and tests/adversarial test each)
-  sensitivity   one patient changes the sum by at most C in L2 norm: the factor is computed in float64 from the very
-                gradients that are summed in float64, and rounded down, never up
-  noise         N(0, σ²C²) is added to every coordinate once a step, also where nobody was drawn
-  sampling      each patient independently with the declared rate q; the cost is `SampledGaussian(σ, q, 1)`
+  sensitivity   one patient changes the sum by at most C in L2 norm, and at most C(1 + 1e-4) as computed (`norms`,
+                `clipping`); noise is wider by SLACK, so the accounted σ stays true
+  noise         N(0, (σ·C·SLACK)²) is added to every coordinate once a step, also where nobody was drawn; sum and noise
+                are rounded to one declared grid (`mechanism`)
+  sampling      each patient independently with the declared rate q; the cost is `clip.event(σ, q, 1)`
   normaliser    a declared constant, never the number of patients drawn or held
   trap weights  a patient whose loss or gradient is not finite contributes exactly zero, by selection (0 x NaN is NaN),
                 and the noisy step is taken all the same
-  after noise   division, rounding to float32, momentum, weight decay and the prox term see released values only
+  after noise   division, rounding to float32, optimizer, weight decay and the prox term see released values only
 
 Edge cases: nobody drawn: noise alone. No patients at all: noise alone. σ = 0: clipping alone, for tests; accounting
 says ∞.
@@ -19,22 +20,26 @@ says ∞.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, Self
+from collections.abc import Iterator
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
+from fedward_shared.models.heads import losses
+from fedward_shared.privacy.bookkeeping.grouping import Grouping
+from fedward_shared.privacy.clipping import SLACK, Clip, FlatClip
 from fedward_shared.privacy.cohort import TrainingSet
-from fedward_shared.privacy.gradients import patient_gradients
+from fedward_shared.privacy.descent import Descent
+from fedward_shared.privacy.flat import FlatModel
+from fedward_shared.privacy.mechanism import GaussianMechanism, grid
 from fedward_shared.privacy.noise import RandomSource
 from fedward_shared.privacy.sampling import Indices, choose_records, poisson
+from fedward_shared.privacy.sums import Loss, Objective, Way, clipped_sums
 
-__all__ = ["Descent", "PrivateStepper", "Stepper", "clipped_sum"]
-
-_ROUND_DOWN = 1 - 2.0**-40
+__all__ = ["PrivateStepper", "Stepper"]
 
 
 class Stepper(Protocol):
@@ -49,32 +54,6 @@ class Stepper(Protocol):
         ...
 
 
-class Descent:
-    """SGD with momentum, weight decay and a prox term towards the round's first weights (FedProx, Li et al. 2020).
-
-    It sees only gradients that were released (noised), so everything it keeps is post-processing.
-    """
-
-    def __init__(self, model: nn.Module, terms: TrainingTerms) -> None:
-        self._parameters = list(model.parameters())
-        self._mu = terms.proximal_mu
-        self._origin = [parameter.detach().clone() for parameter in self._parameters] if self._mu else []
-        self._optimizer = torch.optim.SGD(
-            self._parameters, lr=terms.learning_rate, momentum=terms.momentum, weight_decay=terms.weight_decay
-        )
-
-    def clear(self) -> None:
-        """Forgets the last gradients."""
-        self._optimizer.zero_grad(set_to_none=True)
-
-    def apply(self) -> None:
-        """One step along the gradients that the parameters hold."""
-        for parameter, origin in zip(self._parameters, self._origin, strict=False):
-            if parameter.grad is not None:
-                parameter.grad.add_(parameter.detach() - origin, alpha=self._mu)
-        self._optimizer.step()
-
-
 class PrivateStepper:
     """Clipped, noised steps on `model`; see the module's guarantees.
 
@@ -83,10 +62,17 @@ class PrivateStepper:
         data: the site's training records.
         training: learning rate and what follows the noise.
         site: the declared sampling rate and normaliser.
-        clip_norm: C.
+        clip_norm: C, or a `Clip` of another kind.
         noise_multiplier: σ.
         records_per_patient: the most records of one patient in one step.
         source: randomness of sampling and noise.
+        within_patient: whether a patient's gradient is the mean or the sum of the records'.
+        loss: each record's loss; by default the cross-entropy of the study's models.
+        way: how gradients are bounded. Only "fast" is fast; the others take models that it refuses.
+        autocast: bfloat16 in the forward and backward pass (no loss scaling, which would depend on data).
+
+    Raises:
+        UsageError: the model cannot be trained this way: what stands against it, and what to do.
     """
 
     def __init__(
@@ -96,20 +82,30 @@ class PrivateStepper:
         *,
         training: TrainingTerms,
         site: SiteTerms,
-        clip_norm: float,
+        clip_norm: float | Clip,
         noise_multiplier: float,
         records_per_patient: int,
         source: RandomSource,
+        within_patient: Literal["mean", "sum"] = "mean",
+        loss: Loss = losses,
+        way: Way = "fast",
+        autocast: bool = False,
     ) -> None:
-        self._parameters = list(model.parameters())
+        model.train()
         self._data = data
         self._site = site
-        self._clip_norm = clip_norm
-        self._noise = noise_multiplier * clip_norm
+        self._clip: Clip = FlatClip(clip_norm) if isinstance(clip_norm, int | float) else clip_norm
+        self._sigma = noise_multiplier
         self._most = records_per_patient
         self._source = source
-        self._descent = Descent(model, training)
-        self._gradients = patient_gradients(model)
+        self._mean = within_patient == "mean"
+        self._flat = FlatModel(model)
+        self._descent = Descent(self._flat, training)
+        try:
+            self._sums = clipped_sums(model, self._flat, self._clip, Objective(loss, autocast), data.records, way=way)
+        except BaseException:
+            self._flat.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -118,57 +114,62 @@ class PrivateStepper:
         self.close()
 
     def close(self) -> None:
-        """Takes the hooks off the model."""
-        self._gradients.close()
+        """Leaves the model without any trace but its weights."""
+        self._sums.close()
+        self._flat.close()
 
     def step(self) -> None:
         """One private step; the model's weights change in place."""
-        released = self.release()
-        self._descent.clear()
-        for parameter, gradient in zip(self._parameters, released, strict=True):
-            parameter.grad = gradient.to(parameter.dtype)
+        self.release()
         self._descent.apply()
 
-    def release(self) -> list[Tensor]:
-        """The noised sum over the normaliser, float64, one tensor per parameter: all that a step reveals."""
-        totals = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in self._parameters]
+    def release(self) -> Tensor:
+        """The noised sum over the normaliser, (D,) in the order of the parameters: all that a step reveals.
+
+        The tensor is written over by the next step.
+        """
+        gradient, clip = self._sum(), self._clip
+        deviation = self._sigma * clip.sensitivity * SLACK
+        mechanism = GaussianMechanism(deviation, grid(clip.sensitivity, self._flat.size, deviation))
+        mechanism.release(gradient, self._site.normaliser, self._source, gradient)
+        clip.advance(self._source)
+        return gradient
+
+    def _sum(self) -> Tensor:
+        """The clipped sum over those drawn, without noise: nobody else's to see."""
+        self._flat.gradient.zero_()
         chosen = poisson(self._data.count, self._site.sampling_rate, self._source)
         for rows, groups, patients in self._portions(chosen):
-            where = torch.from_numpy(rows).to(self._data.records.device)
-            whose = torch.from_numpy(groups).to(self._data.records.device)
-            gradients, finite = self._gradients(self._data.records[where], self._data.labels[where], whose, patients)
-            for total, part in zip(totals, clipped_sum(gradients, finite, self._clip_norm), strict=True):
-                total.add_(part)
-        for total in totals:
-            noise = torch.from_numpy(self._source.gaussian(total.numel())).to(total.device)
-            total.add_(noise.view_as(total), alpha=self._noise).div_(self._site.normaliser)
-        return totals
+            self._add(rows, groups, patients)
+        return self._flat.gradient
+
+    def _add(self, rows: Indices, groups: Indices, patients: int) -> None:
+        """Adds the clipped gradients of one portion of whole patients."""
+        records, labels = self._data.records, self._data.labels
+        if not (self._data.one_each and len(rows) == len(records)):
+            where = torch.from_numpy(rows).to(records.device)
+            records, labels = records[where], labels[where]
+        grouping, shares = Grouping.one_each(len(rows)), None
+        if not self._data.one_each:
+            owner = torch.from_numpy(groups).to(records.device)
+            grouping = Grouping.of(owner, patients)
+            if self._mean:
+                shares = torch.bincount(owner, minlength=patients).to(self._flat.weights.dtype).reciprocal()[owner]
+        self._sums.add(records, labels, shares, grouping)
 
     def _portions(self, chosen: Indices) -> Iterator[tuple[Indices, Indices, int]]:
         """The drawn records in portions of whole patients that fit in memory: rows, groups from 0, patients."""
+        most = self._sums.most_records
+        if self._data.one_each:
+            for start in range(0, len(chosen), most):
+                part = chosen[start : start + most]
+                yield self._data.order[part], part, len(part)
+            return
         rows, groups = choose_records(*self._data.rows_of(chosen), self._most, self._source)
         ends = np.searchsorted(groups, np.arange(len(chosen)), side="right")
         first = start = 0
         while first < len(chosen):
-            last = max(first + 1, int(np.searchsorted(ends, start + self._gradients.most_records, side="right")))
+            last = max(first + 1, int(np.searchsorted(ends, start + most, side="right")))
             stop = int(ends[last - 1])
             yield rows[start:stop], groups[start:stop] - first, last - first
             first, start = last, stop
-
-
-def clipped_sum(gradients: Sequence[Tensor], finite: Tensor, clip_norm: float) -> list[Tensor]:
-    """Σ over patients of each gradient scaled to an L2 norm of at most `clip_norm`, in float64.
-
-    `gradients` holds (patients, *shape) for each parameter. Patients that are not `finite`, or whose gradient is not,
-    are left out.
-    """
-    wide = [gradient.to(torch.float64).flatten(1) for gradient in gradients]
-    squares = torch.stack([values.square().sum(dim=1) for values in wide]).sum(dim=0)
-    norms = squares.sqrt()
-    drop = ~(finite & torch.isfinite(norms))
-    factors = torch.where(norms > clip_norm, clip_norm / norms * _ROUND_DOWN, torch.ones_like(norms))
-    factors = torch.where(drop, torch.zeros_like(factors), factors)
-    return [
-        torch.mv(values.masked_fill_(drop[:, None], 0.0).T, factors).view(gradient.shape[1:])
-        for values, gradient in zip(wide, gradients, strict=True)
-    ]

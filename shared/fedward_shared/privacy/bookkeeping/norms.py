@@ -35,11 +35,13 @@ def squares(values: Tensor) -> Tensor:
     """Squared L2 norms of the rows: (rows, ...) -> (rows,) float64."""
     flat = values.flatten(1)
     width = flat.shape[1]
+    # What was too small to square counts as much as it can be: another factor may be huge.
+    lost = width * torch.finfo(flat.dtype).tiny
     if flat.dtype == torch.float64 or width <= _BLOCK:
-        return torch.linalg.vecdot(flat, flat).double()
+        return torch.linalg.vecdot(flat, flat).double().add_(lost)
     whole = width - width % _BLOCK
     blocks = flat[:, :whole].unflatten(1, (-1, _BLOCK))
-    total = torch.linalg.vecdot(blocks, blocks).sum(dim=1, dtype=torch.float64)
+    total = torch.linalg.vecdot(blocks, blocks).sum(dim=1, dtype=torch.float64).add_(lost)
     if whole < width:
         rest = flat[:, whole:]
         total += torch.linalg.vecdot(rest, rest)

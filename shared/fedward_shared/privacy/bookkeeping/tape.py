@@ -83,6 +83,7 @@ class Tape:
                     "a layer's input was changed in place after the layer had used it",
                     hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of a += b).",
                 )
+            _refuse_autocast(gradient.device)
             with torch.no_grad():
                 note(_wide(gradient), *(_wide(values) for values, _ in kept))
 
@@ -186,6 +187,7 @@ class Tape:
         `factors` (layers or 1, patients) float64; `lost` (patients,) marks those left out, None where nobody is.
         """
         grouping = self.grouping
+        _refuse_autocast(factors.device)
         entries, self._entries = self._entries, []
         kind = next(iter(sinks.values())).dtype
         narrow = factors.to(kind).masked_fill(factors < torch.finfo(kind).tiny, 0)  # subnormals would be rounded up
@@ -270,3 +272,12 @@ def _total(parts: Sequence[Tensor]) -> Tensor:
 def _wide(values: Tensor) -> Tensor:
     """bfloat16 as float32: the sums are float32, and their norms are of what is summed."""
     return values.float() if values.dtype in {torch.bfloat16, torch.float16} else values
+
+
+def _refuse_autocast(device: torch.device) -> None:
+    """Norms and sums in bfloat16 would be bounds of nothing."""
+    if torch.is_autocast_enabled(device.type):
+        raise TrainingError(
+            "backward() or step() was called inside autocast",
+            hint="Keep the forward pass and the loss inside the autocast block, and what follows outside.",
+        )

@@ -6,6 +6,7 @@ mixes them. Such a model is refused here, by comparing with the slow and obvious
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -21,7 +22,9 @@ _TOLERANCE = 1e-6
 
 
 def verify(model: nn.Module, example: Tensor) -> None:
-    """Checks the fast way on three records like `example` (records, *input shape), of which only the kind is used.
+    """Checks the fast way on three made-up records, shaped like those of `example`, under made-up weights.
+
+    Neither a record's values nor the weights that a coordinator sent have any say.
 
     Raises:
         UsageError: the model cannot be trained the fast way: named, with what to do.
@@ -31,9 +34,12 @@ def verify(model: nn.Module, example: Tensor) -> None:
     for module in trial.modules():
         if getattr(module, "dropout", None) or isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001
             module.training = False
-    records = _made_up(example)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in trial.parameters():
+        spread = (parameter.numel() / max(1, len(parameter)) if parameter.dim() > 1 else 1.0) ** -0.5
+        parameter.data = _draw(parameter, parameter.shape, generator) * spread
+    records = _draw(example, (_RECORDS, *example.shape[1:]), generator)
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
-    expected = torch.stack([_square(trial, records[place : place + 1], parameters) for place in range(_RECORDS)])
     try:
         with BookKeeping(trial) as books:
             books.tape.begin()
@@ -41,6 +47,7 @@ def verify(model: nn.Module, example: Tensor) -> None:
             found = books.tape.squares().sum(dim=0)
     except TrainingError as error:
         raise UsageError(error.message, hint=error.hint) from error
+    expected = torch.stack([_square(trial, records[place : place + 1], parameters) for place in range(_RECORDS)])
     if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE * float(expected.max())):
         raise UsageError(
             "the model mixes its records, or uses a layer in a way that hides a patient's gradient",
@@ -61,9 +68,8 @@ def _score(output: Tensor) -> Tensor:
     return flat @ mixture
 
 
-def _made_up(example: Tensor) -> Tensor:
-    shape = (_RECORDS, *example.shape[1:])
-    generator = torch.Generator().manual_seed(0)
-    if not example.is_floating_point():
-        return torch.randint(0, 2, shape, generator=generator).to(example.device, example.dtype)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(example.device)
+def _draw(like: Tensor, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Made-up values on the device of `like`: standard normal, or zeros and ones where it holds whole numbers."""
+    if not like.is_floating_point():
+        return torch.randint(0, 2, tuple(shape), generator=generator).to(like.device, like.dtype)
+    return torch.randn(tuple(shape), generator=generator, dtype=torch.float64).to(like.device)

@@ -1,0 +1,48 @@
+"""Every trained parameter in one tensor, and every gradient in another: one noise call, one optimizer step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fedward_shared.errors import UsageError
+
+__all__ = ["FlatModel"]
+
+
+class FlatModel:
+    """The trainable parameters of `model`, in order, as views of `weights` (D,) until `close`.
+
+    `gradient` (D,) has the same order; `sinks` is each parameter's part of it, shaped like the parameter. The model's
+    state_dict keeps its keys and shapes.
+
+    Raises:
+        UsageError: nothing is trainable, or parameters differ in type or device.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if len({(parameter.dtype, parameter.device) for parameter in self._parameters}) != 1:
+            raise UsageError(
+                "trainable parameters must have one type and be on one device, and there must be some",
+                hint="Move the whole model with model.to(device, dtype).",
+            )
+        self.weights = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in self._parameters]))
+        self.gradient = torch.zeros_like(self.weights, requires_grad=False)
+        self.sinks: dict[nn.Parameter, Tensor] = {}
+        sizes = [parameter.numel() for parameter in self._parameters]
+        parts = zip(self._parameters, self.weights.detach().split(sizes), self.gradient.split(sizes), strict=True)
+        for parameter, own, sink in parts:
+            parameter.data = own.view_as(parameter)
+            parameter.grad = None
+            self.sinks[parameter] = sink.view_as(parameter)
+
+    @property
+    def size(self) -> int:
+        """D."""
+        return self.weights.numel()
+
+    def close(self) -> None:
+        """Gives every parameter its own memory again, with the weights as they are."""
+        for parameter in self._parameters:
+            parameter.data = parameter.data.clone()
