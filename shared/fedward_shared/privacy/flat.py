@@ -30,12 +30,13 @@ class FlatModel:
         self.weights = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in self._parameters]))
         self.gradient = torch.zeros_like(self.weights, requires_grad=False)
         self.sinks: dict[nn.Parameter, Tensor] = {}
-        sizes = [parameter.numel() for parameter in self._parameters]
-        parts = zip(self._parameters, self.weights.detach().split(sizes), self.gradient.split(sizes), strict=True)
-        for parameter, own, sink in parts:
-            parameter.data = own.view_as(parameter)
+        start = 0
+        for parameter in self._parameters:
+            own = slice(start, start + parameter.numel())
+            parameter.data = self.weights.detach()[own].view_as(parameter)
             parameter.grad = None
-            self.sinks[parameter] = sink.view_as(parameter)
+            self.sinks[parameter] = self.gradient[own].view_as(parameter)
+            start = own.stop
 
     @property
     def size(self) -> int:

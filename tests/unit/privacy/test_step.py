@@ -18,6 +18,7 @@ from fedward_shared.privacy.bookkeeping import tape as tapes
 from fedward_shared.privacy.clipping import SLACK, AdaptiveClip, Clip, FlatClip, PerLayerClip
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.flat import FlatModel
+from fedward_shared.privacy.mechanism import GaussianMechanism
 from fedward_shared.privacy.noise import KeystreamSource, RandomSource
 from fedward_shared.privacy.reference import add_clipped
 from fedward_shared.privacy.step import PrivateStepper
@@ -90,17 +91,17 @@ def brute_force(model: nn.Module, data: TrainingSet, clip: float, within: str = 
     return total
 
 
-@pytest.mark.parametrize("way", ["fast", "each", "opacus"])
+@pytest.mark.parametrize("way_and_portion", [("fast", 4096), ("fast", 1), ("each", 1), ("opacus", 4096), ("opacus", 1)])
 @pytest.mark.parametrize("units", [UNITS, list(range(13))])
-@pytest.mark.parametrize("largest", [4096, 1])
 @pytest.mark.parametrize("clip", [0.3, 1e3])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_agrees_with_clipping_patient_by_patient(
-    name: str, clip: float, largest: int, units: list[int], way: Way, monkeypatch: pytest.MonkeyPatch
+    name: str, clip: float, units: list[int], way_and_portion: tuple[Way, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    way, largest = way_and_portion
     if way == "opacus" and name in {"lstm", "gru"}:
         pytest.skip("Opacus has layers of its own in place of these")
-    monkeypatch.setattr(sums, "_portion", lambda example: largest)
+    monkeypatch.setattr(sums, "_portion", lambda _: largest)
     model = build(terms_of(name), contract_of(name))
     data = training_set(contract_of(name).input_shape, units)
     with stepper(model, data, clip=clip, way=way) as private:
@@ -301,16 +302,13 @@ def test_where_nobody_is_drawn_the_noise_is_added_all_the_same(units: list[int])
 
 
 def test_noise_is_wider_by_the_slack_that_rounding_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedward_shared.privacy import step as steps
-
     seen: list[float] = []
-    real = steps.GaussianMechanism
 
-    def watched(deviation: float, grid: float) -> steps.GaussianMechanism:
+    def watched(deviation: float, grid: float) -> GaussianMechanism:
         seen.append(deviation)
-        return real(deviation, grid)
+        return GaussianMechanism(deviation, grid)
 
-    monkeypatch.setattr(steps, "GaussianMechanism", watched)
+    monkeypatch.setattr("fedward_shared.privacy.step.GaussianMechanism", watched)
     model = build(terms_of("logistic"), contract_of("logistic"))
     with stepper(model, training_set((5,), [0]), sigma=2.0, clip=0.3) as private:
         private.release()
@@ -396,7 +394,7 @@ def test_bfloat16_agrees_roughly_and_keeps_the_bound(name: str) -> None:
 
 def test_frozen_layers_stay_and_the_rest_agrees() -> None:
     model = build(terms_of("mlp"), contract_of("mlp"))
-    first = next(model.parameters()).requires_grad_(requires_grad=False)
+    first = next(model.parameters()).requires_grad_(False)
     before = first.detach().clone()
     data = training_set(contract_of("mlp").input_shape, UNITS)
     total = torch.zeros(sum(each.numel() for each in model.parameters() if each.requires_grad), dtype=torch.float64)

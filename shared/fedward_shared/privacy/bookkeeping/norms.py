@@ -38,10 +38,11 @@ def squares(values: Tensor) -> Tensor:
     # What was too small to square counts as much as it can be: another factor may be huge.
     lost = width * torch.finfo(flat.dtype).tiny
     if flat.dtype == torch.float64 or width <= _BLOCK:
-        return torch.linalg.vecdot(flat, flat).double().add_(lost)
+        short: Tensor = torch.linalg.vecdot(flat, flat).double().add_(lost)
+        return short
     whole = width - width % _BLOCK
-    blocks = flat[:, :whole].unflatten(1, (-1, _BLOCK))
-    total = torch.linalg.vecdot(blocks, blocks).sum(dim=1, dtype=torch.float64).add_(lost)
+    blocks = flat[:, :whole].reshape(len(flat), -1, _BLOCK)
+    total: Tensor = torch.linalg.vecdot(blocks, blocks).sum(dim=1, dtype=torch.float64).add_(lost)
     if whole < width:
         rest = flat[:, whole:]
         total += torch.linalg.vecdot(rest, rest)

@@ -90,7 +90,7 @@ class Tape:
         if output._is_view():  # noqa: SLF001  # else an operation in place would part our hook from its history
             output = torch.ops.aten._unsafe_view(output, output.shape)  # noqa: SLF001
         if output.requires_grad:
-            output.register_hook(receive)
+            output.register_hook(receive)  # type: ignore[no-untyped-call]  # torch has no stub for it
             return output
         return Tap.on(output, receive)
 
