@@ -16,6 +16,8 @@ __all__ = ["BookKeeping", "supported"]
 
 _RULES: Mapping[type[nn.Module], str] = {
     nn.Linear: "linear.linear",
+    nn.Embedding: "embedding.embedding",
+    nn.MultiheadAttention: "attention.attention",
 }
 """Each layer that has a rule, and where it is: module and function."""
 
