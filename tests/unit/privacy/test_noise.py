@@ -1,38 +1,66 @@
-"""The keystream, its distribution, and when it refuses."""
+"""The keystream: what it is made of, that nothing in it comes twice, and when it refuses."""
 
 import os
 
 import numpy as np
 import pytest
+import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fedward_shared.errors import FedwardError
+from fedward_shared.privacy.gaussian import PORTION
 from fedward_shared.privacy.noise import KeystreamSource
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+
+
+def keystream(secret: bytes, count: int) -> bytes:
+    """AES-256-CTR under the key that HKDF makes of the secret, written apart from the product's code."""
+    key = HKDF(SHA256(), length=32, salt=None, info=b"fedward/keystream/aes-256-ctr/v1").derive(secret)
+    return Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor().update(bytes(count))
 
 
 def test_uniforms_are_the_keystream_of_aes_256_ctr() -> None:
-    key = bytes(range(32))
-    stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor().update(bytes(80))
+    secret = bytes(range(32))
+    stream = keystream(secret, 80)
     expected = [(int.from_bytes(stream[at : at + 8], "little") >> 11) / 2**53 for at in range(0, 80, 8)]
-    source = KeystreamSource(key)
+    source = KeystreamSource(secret)
     assert [*source.uniform(3), *source.uniform(7)] == expected
 
 
-def test_the_moments_of_a_million_normals() -> None:
-    values = KeystreamSource.unsafe_seeded(1, b"moments").gaussian(1_000_001)
-    assert len(values) == 1_000_001
-    count = len(values)
-    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
-        assert abs((values**power).mean() - moment) < 5 * (variance / count) ** 0.5
-    beyond = (np.abs(values) > 3).mean()
-    assert abs(beyond - 0.0026998) < 5 * (0.0027 / count) ** 0.5
-    assert np.isfinite(values).all()
+@pytest.mark.parametrize("counts", [(1, 2, 3), (0, PORTION - 1, 2, PORTION, 1), (2 * PORTION + 3, 5)])
+def test_words_go_on_where_the_last_call_ended_whatever_the_portions(counts: tuple[int, ...]) -> None:
+    source = KeystreamSource(bytes(32))
+    drawn = np.concatenate([source.words(count) for count in counts])
+    assert drawn.tobytes() == keystream(bytes(32), 8 * sum(counts))
 
 
-def test_neighbours_in_the_stream_are_not_correlated() -> None:
-    values = KeystreamSource.unsafe_seeded(2, b"").gaussian(400_000)
-    for lag in (1, 2, 1 << 17, 200_000):
-        assert abs((values[:-lag] * values[lag:]).mean()) < 5 / (len(values) - lag) ** 0.5
+def test_nothing_is_drawn_twice_between_portions_calls_kinds_and_messages() -> None:
+    source = KeystreamSource.unsafe_seeded(4, b"one")
+    other = KeystreamSource.unsafe_seeded(4, b"two")
+    drawn = [source.gaussian(3 * PORTION + 1), source.gaussian(PORTION), other.gaussian(PORTION)]
+    drawn += [source.on(CPU).gaussian(3000).numpy(), other.on(CPU).gaussian(3000).numpy()]
+    values = np.concatenate(drawn)
+    assert len(np.unique(values)) == len(values)
+    words = np.concatenate([source.words(PORTION + 7), source.words(9), other.words(PORTION)])
+    assert len(np.unique(words)) == len(words)
+
+
+def test_a_source_that_began_its_keystream_anew_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted defect of a reused keystream: the counter starts at zero for every portion."""
+    fill = KeystreamSource._fill
+
+    def again(self: KeystreamSource, words: np.typing.NDArray[np.uint64]) -> None:
+        fill(KeystreamSource(self._secret), words)
+
+    monkeypatch.setattr(KeystreamSource, "_fill", again)
+    with pytest.raises(AssertionError):
+        test_nothing_is_drawn_twice_between_portions_calls_kinds_and_messages()
+    with pytest.raises(AssertionError):
+        test_words_go_on_where_the_last_call_ended_whatever_the_portions((1, 2, 3))
 
 
 def test_uniforms_fill_the_unit_interval_evenly() -> None:
@@ -41,6 +69,15 @@ def test_uniforms_fill_the_unit_interval_evenly() -> None:
     assert values.max() < 1
     counts = np.bincount((values * 100).astype(int), minlength=100)
     assert ((counts - 2000) ** 2 / 2000).sum() < 180  # chi-squared with 99 degrees of freedom; p < 1e-6
+
+
+def test_every_bit_of_a_word_is_even_and_independent_of_the_next_words() -> None:
+    words = KeystreamSource.unsafe_seeded(5, b"bits").words(20_000)
+    bits = np.unpackbits(words.view(np.uint8)).reshape(-1, 64) * 2.0 - 1
+    limit = 5.5 / len(words) ** 0.5
+    assert np.abs(bits.mean(axis=0)).max() < limit
+    assert np.abs((bits[1:] * bits[:-1]).mean(axis=0)).max() < limit
+    assert np.abs(np.corrcoef(bits.T) - np.eye(64)).max() < limit
 
 
 def test_fresh_sources_differ_even_for_one_digest() -> None:
@@ -61,21 +98,26 @@ def test_seeds_repeat_and_differ() -> None:
     np.testing.assert_array_equal(once, again)
     assert not np.array_equal(once, KeystreamSource.unsafe_seeded(6, b"x").gaussian(3))
     assert not np.array_equal(once, KeystreamSource.unsafe_seeded(5, b"y").gaussian(3))
+    first, second = (KeystreamSource.unsafe_seeded(5, b"x").on(CPU).gaussian(3) for _ in range(2))
+    assert torch.equal(first, second)
 
 
 def test_a_forked_child_gets_no_noise() -> None:
     source = KeystreamSource.fresh(b"parent")
+    stream = source.on(CPU)
     child = os.fork()
     if child == 0:  # no assertion here: the child must leave without pytest
-        try:
-            source.gaussian(1)
-        except FedwardError:
-            os._exit(7)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        refused = 0
+        for draw in (source.gaussian, source.uniform, source.words, stream.words, lambda _: source.on(CPU)):
+            try:
+                draw(1)
+            except FedwardError:
+                refused += 1
+        os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
     source.gaussian(1)
 
 
-def test_a_key_has_32_bytes() -> None:
+def test_a_secret_has_32_bytes() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         KeystreamSource(bytes(16))
