@@ -15,6 +15,7 @@ from fedward_shared.contracts.study import LARGEST_MANIFEST
 __all__ = ["app", "main"]
 
 _STUDY = "study.toml"
+_FEWEST_SHADOWS = 4
 
 app = command_line(
     "fedward-sim",
@@ -91,6 +92,44 @@ def run(
     simulate(Request(manifest, data, out, ways, tuple(range(seed, seed + seeds))))
     next_step(
         f"fedward-coordinator study publish {study}", "when the figures convince you; then hospitals can approve it"
+    )
+
+
+@app.command()
+def audit(
+    study: Annotated[Path, typer.Argument(help="The study file; it need not be published.")] = Path("heart") / _STUDY,
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A folder with one imported set a site. Default: data, beside the study file."),
+    ] = None,
+    site: Annotated[
+        str | None, typer.Option("--site", help="The site whose step is attacked. Default: the study's first.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for result.json and report.html.")] = Path("audit"),
+    draws: Annotated[int, typer.Option("--draws", min=100, help="Releases in each world of each game.")] = 1000,
+    canaries: Annotated[int, typer.Option("--canaries", min=10, help="Canaries of the one-run audit.")] = 1000,
+    shadows: Annotated[
+        int, typer.Option("--shadows", min=0, help="Shadow models of the membership attack; 0: leave it out.")
+    ] = 16,
+    seed: Annotated[int, typer.Option("--seed", help="UNSAFE: all randomness follows from it.")] = 0,
+) -> None:
+    """Attack the study's own private step and see whether it leaks more than it claims. Exit code 1 if it does.
+
+    UNSAFE: the noise follows from the seed, so results protect nobody. No site's ledger is touched.
+    """
+    from fedward_shared.errors import UsageError
+    from fedward_shared.files import read_limited
+    from fedward_simulations.audit.command import Request
+    from fedward_simulations.audit.command import audit as attack
+
+    if shadows and shadows < _FEWEST_SHADOWS:
+        raise UsageError(f"{shadows} shadow models are too few", hint=f"Take {_FEWEST_SHADOWS} or more, or 0 for none.")
+    manifest = read_limited(study, LARGEST_MANIFEST)
+    attack(Request(manifest, data or study.parent / "data", site, out, draws, canaries, shadows, seed))
+    next_step(
+        f"fedward-sim audit {study} --draws {10 * draws}",
+        "a closer look; only more draws bring the lower bounds nearer to the claims",
     )
 
 

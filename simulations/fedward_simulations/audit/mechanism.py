@@ -1,0 +1,246 @@
+"""The mechanism audit: distinguishing games and named checks on the product's own step, at one level of confidence.
+
+Settings: as declared, where a study's large σ hides most defects from any affordable number of draws; with everybody
+drawn; and two probes of the same code at a small σ, where half the noise or twice the sensitivity shows at once. The
+check of the noise's law ties the declared σ to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from fedward_shared.models.registry import build
+from fedward_simulations.audit.bounds import family_epsilon
+from fedward_simulations.audit.canaries import Canaries
+from fedward_simulations.audit.checks import Finding, batch_sizes, chosen_alone, contribution, fresh_noise, noise_law
+from fedward_simulations.audit.game import Claim, Game, Played, judge
+from fedward_simulations.audit.releases import AuditedStep, Setting
+from fedward_simulations.audit.statistics import Statistics, unit
+from fedward_simulations.audit.worlds import Cohort, Patient
+
+__all__ = ["FALSE_ALARM", "MechanismAudit", "audit_mechanism"]
+
+Floats = npt.NDArray[np.float64]
+Advance = Callable[[int], None]
+
+FALSE_ALARM = 1e-4
+"""The most that the probability of "violated" may be, over the whole audit, for a step that keeps its claim."""
+_PROBE_NOISE = 0.5
+_PROBE_RATE = 0.5
+_PILOT_SHARE = 10
+_CROWD = 12
+_PATIENTS = 256
+_MOST_VALUES = 4_000_000
+_MOST_COLUMNS = 4096
+_READABLE = 0.05
+_DRAWN_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MechanismAudit:
+    """What was found. `alpha` is each game's and each check's share of the false alarm; `draws` a world and game."""
+
+    games: tuple[Played, ...]
+    findings: tuple[Finding, ...]
+    alpha: float
+    draws: int
+    claim: Claim
+
+    @property
+    def implied_epsilon(self) -> float:
+        """What the strongest game means for the study: ε of its steps at σ made smaller by the share that was found.
+
+        Sound as far as the step scales with σ, which the check of the noise's law tests at the declared σ.
+        """
+        best, declared = self.strongest, self.claim.setting
+        mu = best.mu / best.claimed_mu / declared.noise_multiplier
+        return family_epsilon(mu, declared.sampling_rate, self.claim.steps, self.claim.delta)
+
+    @property
+    def violations(self) -> list[str]:
+        """In words, what contradicts the claim; empty where everything is consistent with it."""
+        games = [
+            f"{one.game.background} with the canary {one.game.canary!r}, {one.game.claim.setting.name}: "
+            f"μ is at least {one.mu:.3f}, claimed {one.claimed_mu:.3f}"
+            for one in self.games
+            if one.violated
+        ]
+        return games + [
+            f"{one.check}, {one.where}: {one.measured}, claimed {one.claimed}"
+            for one in self.findings
+            if one.violated(self.alpha)
+        ]
+
+    @property
+    def strongest(self) -> Played:
+        """The game that found most of what is claimed."""
+        return max(self.games, key=lambda one: one.mu / one.claimed_mu)
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """A background and the canaries that join it, at one setting."""
+
+    background: Cohort
+    canaries: tuple[Patient, ...]
+    setting: Setting
+
+
+def audit_mechanism(
+    step: AuditedStep, site: Cohort, *, draws: int, seed: int, extra_tests: int = 0, advance: Advance | None = None
+) -> MechanismAudit:
+    """Plays every game and makes every check.
+
+    Args:
+        step: what is audited.
+        site: the site's own patients, as a background (the first 256 are used).
+        draws: releases in each world of each game, half of them held out.
+        seed: UNSAFE: of the candidates for canaries.
+        extra_tests: how many further tests share the false alarm.
+        advance: told of releases made.
+    """
+    return _Audit(step, site, draws, seed, advance or _nobody_listens).run(extra_tests)
+
+
+class _Audit:
+    def __init__(self, step: AuditedStep, site: Cohort, draws: int, seed: int, advance: Advance) -> None:
+        study = step.study
+        self._step, self._draws, self._advance = step, draws, advance
+        self._site = site
+        self._nobody = Cohort.nobody(study.data.input_shape)
+        model = build(study.model, study.data)
+        self._canaries = Canaries.design(model, study.data, site, step.clip_norm, seed=seed)
+        self._claims: dict[Setting, Claim] = {}
+
+    def run(self, extra_tests: int) -> MechanismAudit:
+        worlds = list(self._plan())
+        played: list[Callable[[float], Played]] = [game for world in worlds for game in self._games(world)]
+        findings = tuple(self._findings())
+        alpha = FALSE_ALARM / (len(played) + len(findings) + extra_tests)
+        return MechanismAudit(
+            tuple(game(alpha) for game in played), findings, alpha, self._draws, self._claim(self._step.declared)
+        )
+
+    def _plan(self) -> Iterator[_World]:
+        declared, planted = self._step.declared, self._canaries.planted
+        everybody = Setting("everybody drawn", 1.0, declared.noise_multiplier)
+        loud = Setting("probe", 1.0, _PROBE_NOISE)
+        halved = Setting("probe, half drawn", _PROBE_RATE, _PROBE_NOISE)
+        crowd = Cohort.crowd(self._canaries.crowd_member, _CROWD)
+        yield _World(self._site, planted, declared)
+        if declared.sampling_rate < 1:
+            yield _World(self._nobody, planted, declared)
+            yield _World(self._nobody, planted, everybody)
+        for setting in (loud, halved):
+            yield _World(self._nobody, planted, setting)
+            yield _World(crowd, (self._canaries.opposed,), setting)
+
+    def _games(self, world: _World) -> list[Callable[[float], Played]]:
+        """Draws once; the verdicts wait until the number of tests, and so the level, is known."""
+        directions = {canary.name: self._directions(world, canary) for canary in world.canaries}
+        every = [pair for own in directions.values() for pair in own]
+        measured = Statistics.of(every, self._step.dimension)
+        absent = self._values(measured, world.background, world.setting)
+        claim = self._claim(world.setting)
+
+        def one(canary: Patient) -> Callable[[float], Played]:
+            mine = [name for name, _ in directions[canary.name]]
+            present = self._values(measured, world.background.joined_by(canary), world.setting)
+            names, without = measured.only(mine, absent)
+            _, joined = measured.only(mine, present)
+            game = Game(world.background.name, canary.name, claim)
+            return lambda alpha: judge(game, names, without, joined, alpha=alpha)
+
+        return [one(canary) for canary in world.canaries]
+
+    def _directions(self, world: _World, canary: Patient) -> list[tuple[str, Floats]]:
+        """Where to look: along the canary's own clipped gradient, and from one world's mean to the other's."""
+        alone = self._step.noiseless(self._nobody.joined_by(canary))
+        pilot = max(2, self._draws // _PILOT_SHARE)
+        means = [
+            np.mean(list(self._releases(cohort, world.setting, pilot, "pilot")), axis=0)
+            for cohort in (world.background, world.background.joined_by(canary))
+        ]
+        found = {f"own gradient ({canary.name})": alone, f"distance of means ({canary.name})": means[1] - means[0]}
+        named = ((name, unit(direction)) for name, direction in found.items())
+        return [(name, direction) for name, direction in named if direction is not None]
+
+    def _values(self, measured: Statistics, cohort: Cohort, setting: Setting) -> Floats:
+        return measured.measure(self._releases(cohort, setting, self._draws, "game"))
+
+    def _releases(self, cohort: Cohort, setting: Setting, count: int, purpose: str) -> Iterator[Floats]:
+        for release in self._step.releases(cohort, setting, count, purpose):
+            self._advance(1)
+            yield release
+
+    def _claim(self, setting: Setting) -> Claim:
+        if setting not in self._claims:
+            study = self._step.study
+            self._claims[setting] = Claim.of(setting, study.steps_per_site, study.privacy.delta)
+        return self._claims[setting]
+
+    def _findings(self) -> Iterator[Finding]:
+        crowd = Cohort.crowd(self._canaries.crowd_member, _CROWD)
+        for background, canaries in ((self._nobody, self._canaries.planted), (crowd, (self._canaries.opposed,))):
+            without = self._step.noiseless(background)
+            for canary in canaries:
+                joined = self._step.noiseless(background.joined_by(canary))
+                yield contribution(f"{canary.name} joins {background.name}", without, joined)
+        yield from self._noise()
+        yield from self._sampling()
+
+    def _noise(self) -> Iterator[Finding]:
+        """Noise alone: of an empty batch, and of a batch that holds the canary, whose part is known and taken away."""
+        everybody = Setting("everybody drawn", 1.0, self._step.declared.noise_multiplier)
+        columns = self._columns()
+        count = max(8, min(self._draws, _MOST_VALUES // len(columns)))
+        for where, cohort in (
+            ("empty batch", self._nobody),
+            ("batch of one", self._nobody.joined_by(self._canaries.extreme)),
+        ):
+            known = self._step.noiseless(cohort)
+            noise = np.stack(
+                [(release - known)[columns] for release in self._releases(cohort, everybody, count, "noise")]
+            )
+            yield from noise_law(where, noise, everybody.noise_multiplier)
+            yield fresh_noise(where, noise)
+
+    def _sampling(self) -> Iterator[Finding]:
+        """Patients who are all alike make the batch's size readable from the release, at next to no noise."""
+        declared = self._step.declared.sampling_rate
+        member = self._canaries.crowd_member
+        one = self._step.noiseless(self._nobody.joined_by(member))
+        length = float(np.linalg.norm(one))
+        if not 0 < length < np.inf:
+            return
+        for rate in sorted({declared, _PROBE_RATE, 1.0}):
+            patients = int(np.clip(ceil(_DRAWN_AT_ONCE / rate), 2 * _DRAWN_AT_ONCE, 512))
+            quiet = Setting("nearly noiseless", rate, _READABLE * length)
+            where = f"q = {rate:g}"
+            sizes = self._sizes(Cohort.crowd(member, patients), quiet, one)
+            yield from batch_sizes(f"{where}, {patients} patients", sizes, patients, rate)
+            if rate < 1:
+                alone = self._sizes(self._nobody.joined_by(member), quiet, one)
+                yield from chosen_alone(where, alone > 0, rate)
+
+    def _sizes(self, cohort: Cohort, setting: Setting, one: Floats) -> npt.NDArray[np.int64]:
+        along = one / float(one @ one)
+        read = [float(release @ along) for release in self._releases(cohort, setting, self._draws, "sizes")]
+        return np.rint(np.nan_to_num(read, nan=-1.0)).astype(np.int64)
+
+    def _columns(self) -> npt.NDArray[np.int64]:
+        """All coordinates, or the first of each tensor and an even choice of the others where there are many."""
+        study = self._step.study
+        shapes = [parameter.numel() for parameter in build(study.model, study.data).parameters()]
+        firsts = np.cumsum([0, *shapes[:-1]])
+        even = np.linspace(0, self._step.dimension - 1, min(self._step.dimension, _MOST_COLUMNS))
+        return np.union1d(firsts, even.astype(np.int64))
+
+
+def _nobody_listens(_: int) -> None:
+    return
