@@ -10,6 +10,7 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from fedward_shared.errors import TrainingError, UsageError
+from fedward_shared.privacy import mechanism
 from fedward_shared.privacy.accelerator import DeviceSource
 from fedward_shared.privacy.gaussian import PORTION
 from fedward_shared.privacy.mechanism import DiscreteGaussianMechanism, GaussianMechanism, Mechanism, grid
@@ -197,7 +198,7 @@ def test_planted_defects_of_the_noise_are_caught(planted: type[KeystreamSource])
 
 
 def test_a_total_that_is_not_rounded_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tensor, "round_", lambda self: self)
+    monkeypatch.setattr(np, "rint", lambda values, **_: values)
     with pytest.raises(AssertionError):
         test_every_released_value_times_the_divisor_lies_on_the_grid(GaussianMechanism, "cpu", 1.0)
 
@@ -209,13 +210,42 @@ class _Accelerated(KeystreamSource):
         raise AssertionError
 
     def on(self, device: torch.device) -> DeviceSource:
-        assert device.type == "cuda"
+        del device
         return super().on(torch.device("cpu"))
 
 
-def test_an_accelerator_draws_its_own_noise() -> None:
-    draw = GaussianMechanism(3.0, CELL)._noise(torch.device("cuda"), _Accelerated(bytes(32)))
-    assert draw is not None
-    noise = torch.cat([draw(3 * PORTION), draw(5)])
-    assert torch.equal(noise, noise.round())
-    check_noise((noise * CELL / 3).numpy())
+@pytest.fixture
+def accelerated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The accelerator's way to a release, computed here, in portions as small as the CPU's."""
+    monkeypatch.setattr(mechanism, "_on_cpu", lambda *_: False)
+    monkeypatch.setattr(mechanism, "_DEVICE_PORTION", PORTION)
+
+
+@pytest.mark.usefixtures("accelerated")
+def test_an_accelerator_draws_its_own_noise_and_releases_it_on_the_grid() -> None:
+    total, out = total_of(LONG), torch.empty(LONG, dtype=torch.float64)
+    GaussianMechanism(3.0, 2.0**-30).release(total, 4.0, _Accelerated(bytes(32)), out)
+    cells = out * 4 / 2.0**-30
+    assert torch.equal(cells, cells.round())
+    check_noise(((out * 4 - total) / 3).numpy())
+
+
+@pytest.mark.usefixtures("accelerated")
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_ways_round_a_sum_alike(kind: type[GaussianMechanism], monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [released(kind(0.0, CELL), total_of(LONG, dtype), 3.0) for dtype in (torch.float32, torch.float64)]
+    discrete = released(DiscreteGaussianMechanism(1.0, CELL), total_of(LONG), 3.0)
+    monkeypatch.undo()
+    here = [released(kind(0.0, CELL), total_of(LONG, dtype), 3.0) for dtype in (torch.float32, torch.float64)]
+    assert torch.equal(torch.stack(there), torch.stack(here))
+    assert torch.equal(discrete, released(DiscreteGaussianMechanism(1.0, CELL), total_of(LONG), 3.0))
+
+
+@pytest.mark.usefixtures("accelerated")
+@pytest.mark.parametrize("wrong", [math.nan, -math.inf, 2.0**60])
+def test_a_wrong_total_on_an_accelerator_raises_and_leaves_zeros(wrong: float) -> None:
+    total, out = total_of(LONG), torch.ones(LONG)
+    total[PORTION] = wrong
+    with pytest.raises(TrainingError):
+        GaussianMechanism(1.0, CELL).release(total, 1.0, source(), out)
+    assert not out.any()
