@@ -1,0 +1,96 @@
+"""One layer of a recurrent network in one direction: its parameters as one matrix, and what is noted of them.
+
+What every gate sees is x, a constant one for the biases, and h, the state before. Side by side, as (rows, inputs + 1 +
+states), they take part in one matrix product a step on the way there, and in one a patient on the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fedward_shared.privacy.bookkeeping.columns import Part, columns
+from fedward_shared.privacy.bookkeeping.tape import Tape
+from fedward_shared.privacy.bookkeeping.timeline import Timeline
+
+__all__ = ["Cell", "sigmoid_slope", "tanh_slope"]
+
+sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
+"""sigmoid_slope(g, y, grad_input=out): g y (1 - y) into `out`."""
+tanh_slope = torch.ops.aten.tanh_backward.grad_input
+"""tanh_slope(g, y, grad_input=out): g (1 - y^2) into `out`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The parameters of one layer and direction, as `nn.RNNBase` has them: d gates; the biases are both there or not."""
+
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias_ih: nn.Parameter | None
+    bias_hh: nn.Parameter | None
+    timeline: Timeline
+    tape: Tape
+    whole: bool
+    """None of them is frozen."""
+
+    @property
+    def inputs(self) -> int:
+        """Width of x."""
+        return self.weight_ih.shape[1]
+
+    @property
+    def states(self) -> int:
+        """Width of h."""
+        return self.weight_hh.shape[1]
+
+    def seen(self, values: Tensor, state: Tensor) -> Tensor:
+        """Memory for what the gates see, with `values` (rows, inputs) and the first `state` (records, states) in it.
+
+        `values` may also be (steps, records, inputs).
+        """
+        biased = self.bias_ih is not None
+        seen = self.weight_ih.new_empty(self.timeline.rows, self.inputs + biased + self.states)
+        seen[:, : self.inputs].view(values.shape).copy_(values)
+        if biased:
+            seen[:, self.inputs] = 1
+        first = self.before(seen)[0]
+        first.copy_(state[: len(first)])
+        return seen
+
+    def before(self, seen: Tensor) -> list[Tensor]:
+        """The place of h in what the gates see, (rows of the step, states) for each step."""
+        return self.timeline.split(seen[:, -self.states :])
+
+    def matrix(self) -> Tensor:
+        """What turns that into the sums that go through the gates, (d, inputs + 1 + states), a copy."""
+        parts = [self.weight_ih.detach(), self.weight_hh.detach()]
+        if self.bias_ih is not None and self.bias_hh is not None:
+            parts.insert(1, (self.bias_ih.detach() + self.bias_hh.detach())[:, None])
+        return torch.cat(parts, dim=1)
+
+    def note(self, gradients: Tensor, seen: Tensor) -> None:
+        """Notes everything, by the gradients (rows, d) of those sums."""
+        shared = [(bias, slice(self.inputs, self.inputs + 1)) for bias in (self.bias_ih, self.bias_hh) if bias is not None]
+        self._note(
+            gradients, seen, [(self.weight_ih, slice(self.inputs)), *shared, (self.weight_hh, slice(-self.states, None))]
+        )
+
+    def note_inputs(self, gradients: Tensor, seen: Tensor) -> None:
+        """Notes the parameters of x, by the gradients (rows, d) of their part of the sums."""
+        parts: list[Part] = [(self.weight_ih, slice(self.inputs))]
+        if self.bias_ih is not None:
+            parts.append((self.bias_ih, slice(self.inputs, None)))
+        self._note(gradients, seen[:, : -self.states], parts)
+
+    def note_states(self, gradients: Tensor, seen: Tensor) -> None:
+        """Notes the parameters of h, by the gradients (rows, d) of their part of the sums."""
+        parts: list[Part] = [(self.weight_hh, slice(-self.states, None))]
+        if self.bias_hh is not None:
+            parts.append((self.bias_hh, slice(1)))
+        self._note(gradients, seen[:, self.inputs :], parts)
+
+    def _note(self, gradients: Tensor, seen: Tensor, parts: list[Part]) -> None:
+        columns(self.tape, self.timeline.by_record(gradients), self.timeline.by_record(seen), parts, whole=self.whole)
