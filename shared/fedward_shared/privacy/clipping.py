@@ -49,7 +49,7 @@ class Clip(Protocol):
         """What to multiply each patient's gradient of each layer with: (layers, patients), float64, in [0, 1].
 
         `squares` (layers, patients) float64: upper bounds of the squared L2 norms of the gradients by layer.
-        A patient with a square that is no finite number from 0 up gets exactly 0 in every layer. As 0 x NaN is NaN,
+        A patient with a square that is NaN or infinite gets exactly 0 in every layer. As 0 x NaN is NaN,
         the caller must also leave such a patient out by selection.
         """
         ...
@@ -77,7 +77,9 @@ class FlatClip:
     def factors(self, squares: Tensor) -> Tensor:
         """As `Clip.factors`; one factor for all layers."""
         totals = squares.sum(dim=0, dtype=torch.float64)
-        return _scaled(totals, self._norm, _usable(squares)).expand(squares.shape)
+        # In place, since small models feel every operation: 1/√∞ is 0, 1/√0 is ∞, and NaN becomes 0.
+        factors = totals.rsqrt_().mul_(self._norm * _ROUND_DOWN).clamp_(max=1.0).nan_to_num_(nan=0.0)
+        return factors.expand(squares.shape)
 
     def advance(self, source: RandomSource) -> None:
         """Nothing adapts."""

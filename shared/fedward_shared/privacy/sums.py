@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal, Protocol
 
 import torch
@@ -90,24 +91,20 @@ class BookKept:
         tape = self._books.tape
         tape.begin(grouping)
         losses = self._objective.losses(self._model, records, labels)
-        torch.autograd.backward((losses if shares is None else losses * shares).sum())
+        total = (losses if shares is None else losses * shares).sum()
+        torch.autograd.backward(total)
         with torch.no_grad():
             squares = tape.squares()
-            finite = torch.isfinite(losses.detach())
-            if not bool(finite.all()):
-                squares[:, _owners_of(~finite, grouping)] = torch.inf
+            if not isfinite(float(total)):
+                # Zero where a patient's losses are finite, else NaN, which takes the patient out.
+                squares[0] += grouping.sums(losses.detach().double() * 0)
             factors = self._clip.factors(squares)
-            lost = ~torch.isfinite(squares).all(dim=0)
-            tape.add_clipped(factors, lost if bool(lost.any()) else None, self._flat.sinks)
+            lost = None if bool(factors.all()) else (factors == 0).any(dim=0)
+            tape.add_clipped(factors, lost, self._flat.sinks)
 
     def close(self) -> None:
         """Takes the rules off the model."""
         self._books.close()
-
-
-def _owners_of(records: Tensor, grouping: Grouping) -> Tensor:
-    """(records,) bool -> (patients,) bool: whose records they are."""
-    return grouping.sums(records.double()) > 0
 
 
 def _portion(example: Tensor) -> int:

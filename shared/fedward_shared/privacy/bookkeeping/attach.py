@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Self
 
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from fedward_shared.errors import UsageError
+from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.bookkeeping.per_record import forget, register
 from fedward_shared.privacy.bookkeeping.tape import Tape
 
@@ -18,6 +19,8 @@ _RULES: Mapping[type[nn.Module], str] = {
     nn.Linear: "linear.linear",
     nn.Embedding: "embedding.embedding",
     nn.MultiheadAttention: "attention.attention",
+    nn.LSTM: "recurrent.recurrent",
+    nn.GRU: "recurrent.recurrent",
 }
 """Each layer that has a rule, and where it is: module and function."""
 
@@ -44,8 +47,9 @@ class BookKeeping:
         self._layers = [module for module, rule in covered if rule is not None]
         for module, rule in covered:
             if rule is not None:
-                module.forward = rule(module, self.tape)  # type: ignore[method-assign]
+                module.forward = rule(module, self.tape)
         self._plain = list(names)
+        self._guards = [_guard(parameter, name) for parameter, name in names.items()]
         for parameter in self._plain:
             register(parameter, self.tape)
 
@@ -59,9 +63,24 @@ class BookKeeping:
         """Every layer computes as it did before."""
         for module in self._layers:
             module.__dict__.pop("forward", None)
+        for guard in self._guards:
+            guard.remove()
         for parameter in self._plain:
             forget(parameter)
         self.tape.begin()
+
+
+def _guard(parameter: nn.Parameter, name: str) -> RemovableHandle:
+    """Stops any backward pass that reaches a parameter itself: a part of its gradient went past the tape."""
+
+    def refuse(_: Tensor) -> None:
+        raise TrainingError(
+            f"{name} was used past its layer (in plain operations, or tied to another)",
+            hint="Use it through fedward_shared.privacy.bookkeeping.per_record, or ask for the slow way.",
+        )
+
+    handle: RemovableHandle = parameter.register_post_accumulate_grad_hook(refuse)  # type: ignore[no-untyped-call]
+    return handle
 
 
 def _trainable(model: nn.Module) -> dict[nn.Parameter, str]:

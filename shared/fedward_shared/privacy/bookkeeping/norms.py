@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["ghost_squares", "squares"]
+__all__ = ["ghost_squares", "gram_squares", "product_squares", "squares"]
 
 _BLOCK = 256
 _OWN_SLACK = 5e-5
@@ -34,18 +34,42 @@ what they lose to rounding in the sum over all patients stays that small."""
 def squares(values: Tensor) -> Tensor:
     """Squared L2 norms of the rows: (rows, ...) -> (rows,) float64."""
     flat = values.flatten(1)
+    return _raw(flat).double().add_(_lost(flat))
+
+
+def product_squares(factors: Sequence[tuple[Tensor, Tensor, int]]) -> Tensor:
+    """Squared norms of g (x, 1, …, 1)ᵀ by row, for each (g (rows, d), x (rows, p), number of ones): (n, rows) float64.
+
+    The norm of such a product is the product of the norms: all terms are positive, nothing cancels.
+    """
+    left = torch.stack([_raw(gradients) for gradients, _, _ in factors]).double()
+    right = torch.stack([_raw(inputs) for _, inputs, _ in factors]).double()
+    ones = {number for _, _, number in factors}
+    added = right.new_tensor([[float(number)] for _, _, number in factors]) if len(ones) > 1 else float(ones.pop())
+    lost = max(max(_lost(gradients), _lost(inputs)) for gradients, inputs, _ in factors)
+    norms: Tensor = (left + lost).mul_(right.add_(added).add_(lost))
+    return norms
+
+
+def _lost(flat: Tensor) -> float:
+    """What was too small to square counts as much as it can be: another factor may be huge."""
+    return flat.shape[1] * torch.finfo(flat.dtype).tiny
+
+
+def _raw(flat: Tensor) -> Tensor:
+    """(rows, n) -> (rows,) squared norms, in the working precision where one block holds all, else float64."""
     width = flat.shape[1]
-    # What was too small to square counts as much as it can be: another factor may be huge.
-    lost = width * torch.finfo(flat.dtype).tiny
-    if flat.dtype == torch.float64 or width <= _BLOCK:
-        short: Tensor = torch.linalg.vecdot(flat, flat).double().add_(lost)
-        return short
-    whole = width - width % _BLOCK
+    short: Tensor = torch.linalg.vecdot(flat, flat) if width <= _BLOCK or flat.dtype == torch.float64 else _blocks(flat)
+    return short
+
+
+def _blocks(flat: Tensor) -> Tensor:
+    whole = flat.shape[1] - flat.shape[1] % _BLOCK
     blocks = flat[:, :whole].reshape(len(flat), -1, _BLOCK)
-    total: Tensor = torch.linalg.vecdot(blocks, blocks).sum(dim=1, dtype=torch.float64).add_(lost)
-    if whole < width:
-        rest = flat[:, whole:]
-        total += torch.linalg.vecdot(rest, rest)
+    # Unlike vecdot, vector_norm makes no copy of the size of its input; its square root costs one rounding more.
+    total = torch.linalg.vector_norm(blocks, dim=2).double().square_().sum(dim=1)
+    if whole < flat.shape[1]:
+        total += torch.linalg.vector_norm(flat[:, whole:], dim=1).double().square_()
     return total
 
 
@@ -55,7 +79,6 @@ def ghost_squares(gradients: Tensor, inputs: Sequence[Tensor], biases: int) -> T
     `gradients` (patients, positions, d); each of `inputs` (patients, positions, p); `biases` ones are appended to
     x_t. Returns (patients,) float64.
     """
-    positions = gradients.shape[1]
     unit = torch.finfo(gradients.dtype).eps / 2
     wide = gradients.double()
     left = torch.bmm(wide, wide.mT)
@@ -68,6 +91,22 @@ def ghost_squares(gradients: Tensor, inputs: Sequence[Tensor], biases: int) -> T
     right = left.new_zeros(left.shape) if right is None else right
     if biases:
         right += biases
+    return gram_squares(left, right, terms, unit)
+
+
+def gram_squares(left: Tensor, right: Tensor, terms: int, unit: float) -> Tensor:
+    """Squared norms of Σ_t g_t x_tᵀ from the products of all g and of all x; upper bounds.
+
+    Args:
+        left: g_t·g_u, (patients, positions, positions) float64.
+        right: x_t·x_u, the same.
+        terms: how many products of two numbers each of both took, together.
+        unit: the unit roundoff in which the clipped sum will be computed.
+
+    Returns:
+        (patients,) float64.
+    """
+    positions = left.shape[1]
     own = left.diagonal(dim1=1, dim2=2), right.diagonal(dim1=1, dim2=2)
     uncancelled = torch.linalg.vecdot(own[0].sqrt(), own[1].sqrt())
     norm = torch.linalg.vecdot(left.flatten(1), right.flatten(1)).clamp_(min=0)

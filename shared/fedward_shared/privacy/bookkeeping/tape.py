@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
-from fedward_shared.privacy.bookkeeping.norms import ghost_squares, squares
+from fedward_shared.privacy.bookkeeping.norms import ghost_squares, product_squares, squares
 from fedward_shared.privacy.bookkeeping.tap import Tap
 from fedward_shared.privacy.bookkeeping.weights import Weights
 
@@ -34,10 +34,13 @@ _TOUCH = 8.0
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One layer in one backward pass: (patients,) float64 squared norms, and how to add the clipped sum."""
+    """One layer in one backward pass: its squared norms, and how to add the clipped sum.
+
+    `squares` is (patients,) float64, or the factors of a product, which all layers of the kind then measure at once.
+    """
 
     parameters: tuple[nn.Parameter, ...]
-    squares: Tensor
+    squares: Tensor | tuple[Tensor, Tensor, int]
     add: Callable[[Weights, Sinks], None]
 
 
@@ -84,6 +87,9 @@ class Tape:
                     hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of a += b).",
                 )
             _refuse_autocast(gradient.device)
+            if not gradient.shape[0]:
+                self.begin(Grouping.one_each(0))
+                return
             with torch.no_grad():
                 note(_wide(gradient), *(_wide(values) for values, _ in kept))
 
@@ -112,8 +118,8 @@ class Tape:
         grouping = self.of_records(gradients, *(values for _, values in given))
         if not given and not added:
             return
-        rows = gradients.reshape(len(gradients), -1, gradients.shape[-1])
-        flat = [(weight, values.reshape(len(values), -1, values.shape[-1])) for weight, values in given]
+        rows = gradients.reshape(gradients.shape[0], -1, gradients.shape[-1])
+        flat = [(weight, values.reshape(values.shape[0], -1, values.shape[-1])) for weight, values in given]
         if rows.shape[1] * grouping.most == 1:
             self._rank_one(rows.squeeze(1), [(weight, values.squeeze(1)) for weight, values in flat], added)
         elif self._ghost_is_cheaper(rows, flat):
@@ -128,8 +134,8 @@ class Tape:
             TrainingError: it has not.
         """
         if self._grouping is None:
-            self._grouping = Grouping.one_each(len(rows[0]))
-        if any(len(each) != self._grouping.records for each in rows):
+            self._grouping = Grouping.one_each(rows[0].shape[0])
+        if any(each.shape[0] != self._grouping.records for each in rows):
             raise TrainingError(
                 "a layer was given another number of rows than the batch has records",
                 hint="The first axis of every layer's input must be the record. A layer that sees a part of the "
@@ -153,10 +159,16 @@ class Tape:
 
         self.note(parameters, _total([squares(each) for each in gradients]), add)
 
-    def note(self, parameters: Sequence[nn.Parameter], norms: Tensor, add: Callable[[Weights, Sinks], None]) -> None:
+    def note(
+        self,
+        parameters: Sequence[nn.Parameter],
+        norms: Tensor | tuple[Tensor, Tensor, int],
+        add: Callable[[Weights, Sinks], None],
+    ) -> None:
         """Notes `parameters` with the squared norms (patients,), float64 upper bounds, of all of them together.
 
-        `add` adds their clipped sums to the sinks; what it sums must have the norms given.
+        Instead of norms the factors of a product can be given (`product_squares`). `add` adds the clipped sums to the
+        sinks; what it sums must have the norms given.
         """
         for parameter in parameters:
             if parameter in self._noted:
@@ -175,11 +187,14 @@ class Tape:
         """Upper bounds of squared norms, (layers, patients) float64, layers in the order of the model.
 
         Raises:
-            TrainingError: a trainable parameter was not noted, or was used past its layer's rule.
+            TrainingError: a trainable parameter was not noted.
         """
         self._check_complete()
         self._entries.sort(key=lambda entry: min(self._position[each] for each in entry.parameters))
-        return torch.stack([entry.squares for entry in self._entries])
+        products = [entry.squares for entry in self._entries if isinstance(entry.squares, tuple)]
+        measured = iter(product_squares(products)) if products else iter(())
+        rows = [next(measured) if isinstance(each.squares, tuple) else each.squares for each in self._entries]
+        return torch.stack(rows)
 
     def add_clipped(self, factors: Tensor, lost: Tensor | None, sinks: Sinks) -> None:
         """Adds each layer's clipped sum to the sinks; the tape is empty afterwards.
@@ -189,20 +204,17 @@ class Tape:
         grouping = self.grouping
         _refuse_autocast(factors.device)
         entries, self._entries = self._entries, []
+        # Below the smallest normal number a factor could be rounded up: it is rounded down, to nothing.
         kind = next(iter(sinks.values())).dtype
-        narrow = factors.to(kind).masked_fill(factors < torch.finfo(kind).tiny, 0)  # subnormals would be rounded up
-        shared = Weights.of(narrow[0], grouping, lost) if len(narrow) == 1 else None
+        alike = factors.shape[0] == 1 or factors.stride(0) == 0
+        narrow = nn.functional.threshold((factors[:1] if alike else factors).to(kind), torch.finfo(kind).tiny, 0.0)
+        shared = Weights.of(narrow[0], grouping, lost) if alike else None
         for place, entry in enumerate(entries):
             entry.add(shared or Weights.of(narrow[place], grouping, lost), sinks)
         self.begin()
 
     def _check_complete(self) -> None:
         for parameter, name in self._names.items():
-            if parameter.grad is not None:
-                raise TrainingError(
-                    f"{name} was used past its layer (in plain operations, or tied to another)",
-                    hint="Use it through fedward_shared.privacy.bookkeeping.per_record, or ask for the slow way.",
-                )
             if parameter not in self._noted:
                 raise TrainingError(
                     f"{name} took no part in the loss",
@@ -219,17 +231,22 @@ class Tape:
     def _rank_one(
         self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]
     ) -> None:
-        """One position: the gradient is g (x, 1)ᵀ, whose norm is the product of two; nothing can cancel."""
-        length = _total([squares(values) for _, values in inputs]) + len(biases) if inputs else float(len(biases))
+        """One position: the gradient is g (x, 1)ᵀ."""
 
         def add(weights: Weights, sinks: Sinks) -> None:
-            scaled = weights.of_records(rows) * weights.records[:, None]
+            kept = weights.of_records(rows)
+            scaled = kept * weights.records[:, None]
             for weight, values in inputs:
                 sinks[weight].addmm_(scaled.t(), weights.of_records(values))
-            if biases:
-                _add_biases(scaled.sum(dim=0), biases, sinks)
+            for bias in biases:
+                sinks[bias].addmv_(kept.t(), weights.records)
 
-        self.note((*(weight for weight, _ in inputs), *biases), squares(rows) * length, add)
+        norms: Tensor | tuple[Tensor, Tensor, int]
+        if len(inputs) == 1:
+            norms = (rows, inputs[0][1], len(biases))
+        else:
+            norms = squares(rows) * (len(biases) + sum((squares(values) for _, values in inputs), rows.new_zeros(())))
+        self.note((*(weight for weight, _ in inputs), *biases), norms, add)
 
     def _ghost(
         self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]

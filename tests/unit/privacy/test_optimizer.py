@@ -1,0 +1,227 @@
+"""Private training in a loop of one's own: Opacus' results, accountants, memory manager and schedulers, faster."""
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from opacus.accountants import RDPAccountant
+from opacus.grad_sample import GradSampleModule
+from opacus.optimizers import DPOptimizer
+from opacus.schedulers import ExponentialNoise
+from opacus.utils.batch_memory_manager import BatchMemoryManager
+from opacus.utils.uniform_sampler import UniformWithReplacementSampler
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from fedward_shared.errors import TrainingError, UsageError
+from fedward_shared.privacy.clipping import SLACK
+from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.optimizer import PrivateOptimizer
+
+torch.set_num_threads(1)
+warnings.filterwarnings("ignore", message="Full backward hook is firing")
+CLASSES = 3
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+
+
+def private(
+    model: nn.Module,
+    example: Tensor,
+    *,
+    sigma: float = 0.0,
+    clip: float = 0.4,
+    lr: float = 0.5,
+    batch: int = 5,
+    reduction: str = "mean",
+    momentum: float = 0.9,
+) -> PrivateOptimizer:
+    return PrivateOptimizer(
+        torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum),
+        model,
+        example,
+        noise_multiplier=sigma,
+        max_grad_norm=clip,
+        expected_batch_size=batch,
+        loss_reduction="mean" if reduction == "mean" else "sum",
+        source=KeystreamSource.unsafe_seeded(0, b"optimizer"),
+    )
+
+
+def weights(model: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten().double() for parameter in model.parameters()])
+
+
+def image() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.GroupNorm(2, 4),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, stride=2, groups=2),
+        nn.InstanceNorm2d(4, affine=True),
+        nn.Flatten(),
+        nn.Linear(36, CLASSES),
+    )
+
+
+def series() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv1d(2, 4, 3), nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 5), nn.Flatten(), nn.Linear(20, CLASSES)
+    )
+
+
+def volume() -> nn.Module:
+    return nn.Sequential(nn.Conv3d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 27, CLASSES))
+
+
+def tokens() -> nn.Module:
+    return nn.Sequential(nn.Embedding(11, 4), nn.Flatten(), nn.Linear(20, CLASSES))
+
+
+KINDS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
+    "mlp": (mlp, lambda: torch.randn(7, 6)),
+    "image": (image, lambda: torch.randn(7, 2, 8, 8)),
+    "series": (series, lambda: torch.randn(7, 2, 8)),
+    "volume": (volume, lambda: torch.randn(7, 1, 4, 4, 4)),
+    "tokens": (tokens, lambda: torch.randint(0, 11, (7, 5))),
+}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_noise_it_goes_where_opacus_hooks_go(kind: str, reduction: str) -> None:
+    build, draw = KINDS[kind]
+    torch.manual_seed(0)
+    ours = build()
+    theirs = build()
+    theirs.load_state_dict(ours.state_dict())
+    hooked = GradSampleModule(theirs, batch_first=True, loss_reduction=reduction)
+    opacus = DPOptimizer(
+        torch.optim.SGD(hooked.parameters(), lr=0.5, momentum=0.9),
+        noise_multiplier=0.0,
+        max_grad_norm=0.4,
+        expected_batch_size=5,
+        loss_reduction=reduction,
+    )
+    records, labels = draw(), torch.randint(0, CLASSES, (7,))
+    fast = private(ours, records, reduction=reduction)
+    before = weights(ours)
+    for _ in range(3):
+        for model, optimizer in ((ours, fast), (hooked, opacus)):
+            optimizer.zero_grad()
+            torch.autograd.backward(functional.cross_entropy(model(records), labels, reduction=reduction))
+            optimizer.step()
+    moved = weights(theirs) - before
+    assert float((weights(ours) - before - moved).norm()) < 1e-5 * float(moved.norm())
+    fast.close()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+def test_the_noise_is_of_the_declared_width_and_new_each_step() -> None:
+    model = mlp()
+    optimizer = private(model, torch.randn(2, 6), sigma=2.0, clip=1.5, reduction="sum", lr=1.0, momentum=0.0)
+    draws = []
+    for _ in range(300):
+        before = weights(model)
+        optimizer.zero_grad()
+        torch.autograd.backward((model(torch.zeros(2, 6)) * 0).sum())
+        optimizer.step()
+        draws.append(weights(model) - before)
+    noise = torch.stack(draws)
+    assert float(noise.std()) == pytest.approx(3.0 * SLACK, rel=0.02)
+    assert abs(float(torch.corrcoef(noise[:2])[0, 1])) < 0.5
+
+
+def test_an_empty_batch_leaves_noise_alone() -> None:
+    model = mlp()
+    optimizer = private(model, torch.randn(2, 6), sigma=2.0)
+    before = weights(model)
+    optimizer.zero_grad()
+    torch.autograd.backward(functional.cross_entropy(model(torch.zeros(0, 6)), torch.zeros(0, dtype=torch.int64)))
+    optimizer.step()
+    moved = weights(model) - before
+    assert torch.isfinite(moved).all()
+    assert moved.all()
+
+
+def batches(sigma: float, physical: int | None) -> tuple[Tensor, int]:
+    """Forty logical batches, in physical ones of at most `physical` records; where they lead, and steps charged."""
+    torch.manual_seed(0)
+    model, accountant = mlp(), RDPAccountant()
+    data = TensorDataset(torch.randn(60, 6), torch.randint(0, CLASSES, (60,)))
+    sampler = UniformWithReplacementSampler(num_samples=60, sample_rate=0.2, generator=torch.Generator().manual_seed(3))
+    loader = DataLoader(data, batch_sampler=sampler)
+    optimizer = private(model, torch.randn(1, 6), sigma=sigma, batch=12)
+    optimizer.attach_step_hook(accountant.get_optimizer_hook_fn(sample_rate=0.2))
+
+    def run(source: DataLoader[tuple[Tensor, ...]]) -> Iterator[None]:
+        for records, labels in source:
+            optimizer.zero_grad()
+            torch.autograd.backward(functional.cross_entropy(model(records), labels))
+            optimizer.step()
+            yield
+
+    for _ in range(8):
+        if physical is None:
+            list(run(loader))
+            continue
+        with BatchMemoryManager(data_loader=loader, max_physical_batch_size=physical, optimizer=optimizer) as smaller:
+            list(run(smaller))
+    return weights(model), sum(steps for _, _, steps in accountant.history)
+
+
+def test_opacus_memory_manager_and_accountant_count_the_same_steps_and_go_the_same_way() -> None:
+    whole, steps = batches(0.0, None)
+    parts, same = batches(0.0, 4)
+    assert steps == same == 40
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_noise_scheduler_is_heard() -> None:
+    model = mlp()
+    optimizer = private(model, torch.randn(2, 6), sigma=4.0)
+    ExponentialNoise(optimizer, gamma=0.25).step()
+    assert optimizer.noise_multiplier == pytest.approx(1.0)
+
+
+def test_patients_are_clipped_as_one() -> None:
+    torch.manual_seed(0)
+    model, records, labels = mlp(), torch.randn(5, 6) * 20, torch.randint(0, CLASSES, (5,))
+    optimizer = private(model, records, reduction="sum", lr=1.0, momentum=0.0, clip=0.1)
+    before = weights(model)
+    optimizer.zero_grad()
+    optimizer.patients(torch.zeros(5, dtype=torch.int64), 1)
+    torch.autograd.backward(functional.cross_entropy(model(records), labels, reduction="sum"))
+    optimizer.step()
+    assert float((weights(model) - before).norm()) == pytest.approx(0.1, rel=1e-4)
+
+
+def test_what_cannot_be_right_is_refused() -> None:
+    model, records, labels = mlp(), torch.randn(5, 6), torch.randint(0, CLASSES, (5,))
+    with pytest.raises(UsageError, match="not the trainable ones"):
+        PrivateOptimizer(
+            torch.optim.SGD(list(model.parameters())[:1], lr=1.0),
+            model,
+            records,
+            noise_multiplier=1.0,
+            max_grad_norm=1.0,
+            expected_batch_size=5,
+        )
+    optimizer = private(model, records)
+    with pytest.raises(UsageError, match="must be a sum"):
+        optimizer.patients(torch.zeros(5, dtype=torch.int64), 1)
+    with pytest.raises(TrainingError, match="no backward pass"):
+        optimizer.step()
+    torch.autograd.backward(functional.cross_entropy(model(records), labels))
+    with pytest.raises(TrainingError, match="used twice in one step"):
+        torch.autograd.backward(functional.cross_entropy(model(records), labels))
+    optimizer.zero_grad()
+    torch.autograd.backward(functional.cross_entropy(model(records), labels))
+    optimizer.step()
+    torch.autograd.backward(functional.cross_entropy(model(records), labels))
+    with pytest.raises(ValueError, match="haven't been cleared"):
+        optimizer.step()
