@@ -17,6 +17,18 @@ __all__ = ["BookKeeping", "supported"]
 
 _RULES: Mapping[type[nn.Module], str] = {
     nn.Linear: "linear.linear",
+    nn.Conv1d: "convolution.convolution",
+    nn.Conv2d: "convolution.convolution",
+    nn.Conv3d: "convolution.convolution",
+    nn.ConvTranspose1d: "convolution.transposed_convolution",
+    nn.ConvTranspose2d: "convolution.transposed_convolution",
+    nn.ConvTranspose3d: "convolution.transposed_convolution",
+    nn.GroupNorm: "normalization.group_norm",
+    nn.InstanceNorm1d: "normalization.instance_norm",
+    nn.InstanceNorm2d: "normalization.instance_norm",
+    nn.InstanceNorm3d: "normalization.instance_norm",
+    nn.LayerNorm: "normalization.layer_norm",
+    nn.RMSNorm: "normalization.rms_norm",
     nn.Embedding: "embedding.embedding",
     nn.MultiheadAttention: "attention.attention",
     nn.LSTM: "recurrent.recurrent",
