@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fedward_shared.errors import TrainingError, UsageError
-from fedward_shared.privacy.bookkeeping.parts import Part, Parts
+from fedward_shared.privacy.bookkeeping.parts import Part, projected
 from fedward_shared.privacy.bookkeeping.per_record import per_record
 from fedward_shared.privacy.bookkeeping.tape import Tape
 
@@ -72,12 +72,11 @@ def attention(layer: nn.MultiheadAttention, tape: Tape) -> Callable[..., Attende
 def _projected(layer: nn.MultiheadAttention, tape: Tape, inputs: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
     """Query, key and value after their projections, each in the layout of its input."""
     runs = _runs(layer, inputs)
-    parts = Parts(tape, [_part(layer, first, last) for first, last in runs])
-    outputs: list[Tensor] = []
-    for place, (first, last) in enumerate(runs):
-        output = parts.watched(place, inputs[first], axis=0 if layer.batch_first else 1)
-        outputs += output.chunk(last - first, dim=-1)
-    return outputs
+    parts = [_part(layer, first, last) for first, last in runs]
+    outputs = projected(tape, parts, [inputs[first] for first, _ in runs], axis=0 if layer.batch_first else 1)
+    return [
+        each for output, (first, last) in zip(outputs, runs, strict=True) for each in output.chunk(last - first, dim=-1)
+    ]
 
 
 def _runs(layer: nn.MultiheadAttention, inputs: tuple[Tensor, Tensor, Tensor]) -> list[tuple[int, int]]:
@@ -112,7 +111,7 @@ def _output(layer: nn.MultiheadAttention, tape: Tape, found: Tensor) -> Tensor:
     axis = 0 if layer.batch_first else 1
     joined = (found.transpose(1, 2) if layer.batch_first else found.permute(2, 0, 1, 3)).flatten(2)
     whole = Part(layer.out_proj.get_parameter("weight"), slice(None), _own(layer.out_proj, "bias"), slice(None))
-    return Parts(tape, [whole]).watched(0, joined, axis=axis)
+    return projected(tape, [whole], [joined], axis=axis)[0]
 
 
 # -- attention --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Parameters that a layer uses in disjoint parts, each with an input of its own: heard one by one, noted as one.
+"""Parameters that a layer uses in disjoint parts, each with an input of its own: noted as one.
 
 The norm of a patient's gradient of a matrix is not the sum of what its uses have, unless the uses are of disjoint
 rows: then the gradient's rows are theirs, side by side, and squared norms add up.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.bookkeeping.tape import Sinks, Tape
 from fedward_shared.privacy.bookkeeping.weights import Weights
 
-__all__ = ["Part", "Parts"]
+__all__ = ["Part", "projected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +36,77 @@ class Part:
         return functional.linear(values, self.weight.detach()[self.rows], bias)
 
 
-class Parts:
-    """The parts used in one forward pass; no two of them share a row or a place, and one by itself is a whole."""
+def projected(tape: Tape, parts: Sequence[Part], inputs: Sequence[Tensor], *, axis: int) -> list[Tensor]:
+    """Each part of its input, noted; no two parts share a row or a place, and one by itself is a whole matrix.
 
-    def __init__(self, tape: Tape, parts: Sequence[Part]) -> None:
-        self._tape = tape
-        self._parts = parts
-        used = dict.fromkeys([*(part.weight for part in parts), *(part.bias for part in parts)])
-        self._trained = {each for each in used if each is not None and tape.trains(each)}
-        self._heard: dict[int, tuple[Tensor, Tensor]] = {}
+    Inputs (records, positions, p) give (records, positions, rows); with `axis` 1, positions come first in both.
+    """
+    outputs = [part.applied(values) for part, values in zip(parts, inputs, strict=True)]
+    trained = frozenset(
+        each for part in parts for each in (part.weight, part.bias) if each is not None and tape.trains(each)
+    )
+    if not trained:
+        return outputs
+    if len(parts) == 1:
+        return [tape.watch(outputs[0], partial(_note_whole, tape, parts[0], axis), *inputs)]
+    heard: list[Tensor] = []
 
-    def watched(self, place: int, values: Tensor, *, axis: int) -> Tensor:
-        """The output of one part for `values`, whose records are along `axis` (0 or 1)."""
-        output = self._parts[place].applied(values)
-        if not self._trained:
-            return output
+    def note(_: Tensor, *values: Tensor) -> None:
+        gradients = [_wide(each).transpose(0, axis) for each in heard]
+        heard.clear()
+        inputs = [each.transpose(0, axis) for each in values]
+        _note_parts(tape, trained, list(zip(parts, gradients, inputs, strict=True)))
 
-        def note(gradients: Tensor, kept: Tensor) -> None:
-            self._hear(place, gradients.transpose(0, axis), kept.transpose(0, axis))
+    after = tape.watch(outputs[0].new_zeros(outputs[0].shape[axis]), note, *inputs)
+    together: tuple[Tensor, ...] = _Together.apply(after, heard, *outputs)  # type: ignore[no-untyped-call]
+    return list(together)
 
-        return self._tape.watch(output, note, values)
 
-    def _hear(self, place: int, gradients: Tensor, values: Tensor) -> None:
-        """Takes the output's gradient and the input of one part, records first; the last completes the note."""
-        if len(self._parts) == 1:
-            part = self._parts[0]
-            self._tape.outer(gradients, [(part.weight, values)], [part.bias])
-            return
-        if place in self._heard:
-            raise TrainingError(
-                "a layer that is used in parts had a second backward pass before its first was complete",
-                hint="Call backward() once for each forward pass, on a loss in which the layer's output has a part.",
-            )
-        self._heard[place] = (gradients, values)
-        if len(self._heard) == len(self._parts):
-            self._note([self._heard.pop(each) for each in range(len(self._parts))])
+class _Together(torch.autograd.Function):
+    """The identity on several tensors, whose gradients are heard together, once in a backward pass.
 
-    def _note(self, heard: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Each part is a matrix of its own on a tape of their own."""
-        names: dict[nn.Parameter, str] = {}
-        targets: dict[nn.Parameter, tuple[nn.Parameter, slice]] = {}
-        uses = []
-        for part in self._parts:
-            matrix, bias = nn.Parameter(torch.empty(0)), nn.Parameter(torch.empty(0))
-            for stand_in, whole, where in ((matrix, part.weight, part.rows), (bias, part.bias, part.places)):
-                if whole is not None and whole in self._trained:
-                    names[stand_in] = ""
-                    targets[stand_in] = (whole, where)
-            uses.append((matrix, bias))
-        own = Tape(names)
-        own.begin(self._tape.of_records(*(gradients for gradients, _ in heard)))
-        for (matrix, bias), (gradients, values) in zip(uses, heard, strict=True):
-            own.outer(gradients, [(matrix, values)], [bias])
+    Hooks on each of them would not do: of two backward passes, one could leave a part for the other to find.
+    """
 
-        def add(weights: Weights, sinks: Sinks) -> None:
-            places = {stand_in: sinks[whole][where] for stand_in, (whole, where) in targets.items()}
-            own.add_clipped(weights.patients[None], weights.lost, places)
+    @staticmethod
+    def forward(ctx: Any, after: Tensor, heard: list[Tensor], *outputs: Tensor) -> tuple[Tensor, ...]:
+        """`outputs`; in the backward pass `after` comes next."""
+        ctx.heard, ctx.after = heard, after.shape
+        return outputs
 
-        self._tape.note(tuple(self._trained), own.squares().sum(dim=0), add)
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Leaves the gradients for `after`'s note."""
+        ctx.heard[:] = gradients
+        return gradients[0].new_zeros(ctx.after), None, *gradients
+
+
+def _note_whole(tape: Tape, part: Part, axis: int, gradients: Tensor, values: Tensor) -> None:
+    tape.outer(gradients.transpose(0, axis), [(part.weight, values.transpose(0, axis))], [part.bias])
+
+
+def _note_parts(tape: Tape, trained: frozenset[nn.Parameter], pairs: Sequence[tuple[Part, Tensor, Tensor]]) -> None:
+    """Each part, with its gradients and values, is a matrix of its own on a tape of their own."""
+    own_places: dict[nn.Parameter, tuple[nn.Parameter, slice]] = {}
+    uses = []
+    for part, gradients, values in pairs:
+        matrix, bias = nn.Parameter(torch.empty(0)), nn.Parameter(torch.empty(0))
+        for stand_in, whole, where in ((matrix, part.weight, part.rows), (bias, part.bias, part.places)):
+            if whole is not None and whole in trained:
+                own_places[stand_in] = (whole, where)
+        uses.append((gradients, [(matrix, values)], [bias]))
+    own = Tape(dict.fromkeys(own_places, "a part"))
+    own.begin(tape.of_records(*(gradients for _, gradients, _ in pairs)))
+    for use in uses:
+        own.outer(*use)
+
+    def add(weights: Weights, sinks: Sinks) -> None:
+        places = {stand_in: sinks[whole][where] for stand_in, (whole, where) in own_places.items()}
+        own.add_clipped(weights.patients[None], weights.lost, places)
+
+    tape.note(tuple(trained), own.squares().sum(dim=0), add)
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
