@@ -18,7 +18,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 UNLIKELY = 1e-7
 """The chance that one of these tests would fail on perfect noise under another seed."""
 
-EDGES = np.array([0, 1, 2, 2**32, 2**49 << 14, (2**50 - 1) << 14, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1], np.uint64)
+EDGES = np.array([0, 1, 2, 2**32, 2**53 << 10, (2**54 - 1) << 10, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1], np.uint64)
 
 
 def transformed(words: Words) -> Doubles:
@@ -33,8 +33,8 @@ def exact(words: Words) -> tuple[NDArray[np.longdouble], NDArray[np.longdouble]]
     uniform = (2 * (first >> np.uint64(1)).astype(np.longdouble) + 1) * np.longdouble(2) ** -64
     radius = np.sqrt(-2 * np.log(uniform))
     angles = second.view(np.int64)
-    index, upper = (angles & 16383).astype(np.longdouble), (angles >> 14).astype(np.longdouble)
-    angle = 2 * np.arccos(np.longdouble(-1)) * (index + upper * np.longdouble(2) ** -50) / 16384
+    index, upper = (angles & 1023).astype(np.longdouble), (angles >> 10).astype(np.longdouble)
+    angle = 2 * np.arccos(np.longdouble(-1)) * (index + upper * np.longdouble(2) ** -54) / 1024
     return np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1), radius
 
 
@@ -155,7 +155,7 @@ class _NoRest(BoxMuller):
 
     def __call__(self, words: Words, out: Doubles) -> None:
         angles = words.copy()
-        angles[len(words) // 2 :] &= np.uint64(16383)
+        angles[len(words) // 2 :] &= np.uint64(1023)
         super().__call__(angles, out)
 
 
