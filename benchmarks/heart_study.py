@@ -1,0 +1,240 @@
+"""The four hospitals' study as `benchmarks.privacy_utility` runs it: its terms, its splits, its learning rate.
+
+What differs from the scenario's own study, declared once for every ε, split and seed, and chosen by cross-validation
+on the 718 training rows of the scenario's fixed split (docs/results.md has the tables):
+
+- numbers are divided by two standard deviations instead of one (Gelman 2008, doi:10.1002/sim.3107), so that they are
+  as long as yes-or-no inputs, and the clip norm is not spent on them; centres and scales stay round clinical numbers;
+- one step a round instead of two, at every patient (q = 1: the exact Gaussian mechanism), clip norm 0.5;
+- no spare attempts: a simulation needs none;
+- the learning rate follows ε, a public number: `declared_rate`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import inf, isinf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedward_client.importer.table import import_table
+from fedward_client.vault.training.dataset import Part, open_data_set
+from fedward_client.vault.training.local_round import load_weights, on_device, train_round
+from fedward_shared.contracts.study import Study
+from fedward_shared.manifest.parse import load
+from fedward_shared.manifest.resolve import published
+from fedward_shared.models.heads import probabilities
+from fedward_shared.models.registry import build
+from fedward_simulations.baselines import without_privacy
+from fedward_simulations.importing import import_into
+from fedward_simulations.metrics import Run, Scored, auc, brier
+from fedward_simulations.randomness import SeededSource
+from fedward_simulations.scenarios.heart import study_text, write_hospitals
+
+__all__ = [
+    "FIXED_SPLIT",
+    "RATES",
+    "ROUNDS",
+    "Choice",
+    "Parts",
+    "best_rate",
+    "choose_rate",
+    "declared_rate",
+    "federate",
+    "import_hospitals",
+    "manifest",
+    "scores",
+    "split_hospitals",
+    "stratified",
+    "training_parts",
+]
+
+ROUNDS = 20
+RATES = (0.5, 1.0, 2.0, 4.0)
+"""The learning rates that are chosen among."""
+FIXED_SPLIT = -1
+"""Instead of a seed: the scenario's own declared split."""
+_DECLARED = ((0.5, 1.0), (3.0, 2.0), (inf, 4.0))
+_CLIP_NORM = 0.5
+_TEST_SHARE = 0.25
+_FOLDS = 5
+_TOLERANCE = 0.002
+
+Parts = Mapping[str, Part]
+"""Rows of every hospital."""
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def declared_rate(epsilon: float) -> float:
+    """The study's learning rate at a target ε (∞: no privacy)."""
+    return next(rate for most, rate in _DECLARED if epsilon <= most)
+
+
+@lru_cache(maxsize=64)
+def manifest(epsilon: float, rate: float) -> bytes:
+    """The published study at a target ε, or without privacy at ∞."""
+    import tomlkit
+
+    terms: dict[str, Any] = tomllib.loads(study_text(rounds=ROUNDS, target_epsilon=1.0 if isinf(epsilon) else epsilon))
+    for column in terms["data"]["columns"].values():
+        if column["type"] == "number":
+            column["scale"] = 2 * column["scale"]
+    terms["training"].update(local_steps=1, learning_rate=rate)
+    terms["strategy"]["spare_attempts"] = 0
+    terms["privacy"]["clip_norm"] = _CLIP_NORM
+    content = tomlkit.dumps(terms).encode()
+    return without_privacy(content) if isinf(epsilon) else published(content)
+
+
+def import_hospitals(folder: Path) -> dict[str, Path]:
+    """Imports the four hospitals' tables under the study's contract, with the scenario's split."""
+    contract = manifest(inf, RATES[0])
+    with tempfile.TemporaryDirectory() as workplace:
+        for site, path in write_hospitals(Path(workplace)).items():
+            import_into(folder, site, partial(import_table, path, contract, site))
+    return {site: folder / site for site in load(contract).site_names}
+
+
+def stratified(labels: NDArray[np.int64], parts: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A part, 0 to `parts` - 1, for each row: at random, equally many of each class in each part as far as it goes."""
+    part = np.empty(len(labels), dtype=np.int64)
+    taken = 0
+    for value in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == value))
+        part[rows] = (np.arange(len(rows)) + taken) % parts
+        taken += len(rows)
+    return part
+
+
+def split_hospitals(folders: Mapping[str, Path], destination: Path, *, seed: int) -> dict[str, Path]:
+    """The same imports with a fresh random split: a quarter of each class of each hospital is for testing."""
+    import polars as pl
+
+    contract = load(manifest(inf, RATES[0])).data
+    made = {}
+    for number, (site, folder) in enumerate(folders.items()):
+        table = pl.read_parquet(folder / "table.parquet")
+        labels = table[contract.label.column].cast(pl.Int64).to_numpy()
+        test = stratified(labels, round(1 / _TEST_SHARE), np.random.default_rng([seed, number])) == 0
+        made[site] = destination / site
+        made[site].mkdir(parents=True)
+        shutil.copy(folder / "import.json", made[site])
+        side = pl.Series(contract.split, np.where(test, "test", "train"))
+        table.with_columns(side).write_parquet(made[site] / "table.parquet")
+    return made
+
+
+def training_parts(folders: Mapping[str, Path]) -> Parts:
+    """The training rows of each hospital; test rows are not looked at."""
+    contract = load(manifest(inf, RATES[0])).data
+    return {site: open_data_set(folder, contract).train for site, folder in folders.items()}
+
+
+def federate(study: Study, parts: Parts, *, seed: int) -> Weights:
+    """Trains as `run_inline` does, without ledger, journal and signatures: the product's rounds and FedAvg.
+
+    For choosing constants, where a run counts in thousands. The model is that of `run_inline` with the same seed, up to
+    rounding (tests/integration/test_benchmark_privacy_utility.py).
+    """
+    import torch
+
+    model = build(study.model, study.data)
+    device = torch.device("cpu")
+    data = {site: on_device(part, device) for site, part in parts.items()}
+    sources = {site: SeededSource(seed, site) for site in parts}
+    weights = {name: tensor.numpy().astype(np.float64) for name, tensor in model.state_dict().items()}
+    total = sum(study.sites[site].size for site in parts)
+    last: list[dict[str, NDArray[np.float64]]] = []
+    for _ in range(study.strategy.rounds):
+        sent = {name: values.astype(np.float32) for name, values in weights.items()}
+        weights = {name: values.astype(np.float64) for name, values in sent.items()}
+        for site in parts:
+            change = train_round(study, site, model=model, data=data[site], weights=sent, source=sources[site](b""))
+            for name, values in change.items():
+                weights[name] += values * (study.sites[site].size / total)
+        last = [*last, weights][-study.strategy.average_last :]
+    return {name: np.mean([one[name] for one in last], axis=0).astype(np.float32) for name in weights}
+
+
+def scores(study: Study, weights: Weights, parts: Parts) -> Run:
+    """The model's probabilities of class 1 for rows of each hospital."""
+    import torch
+
+    model = build(study.model, study.data)
+    load_weights(model, weights)
+    model.eval()
+    with torch.no_grad():
+        return {
+            site: Scored(part.labels, probabilities(model(torch.from_numpy(part.records)).double())[:, 1].numpy())
+            for site, part in parts.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What cross-validation says of one learning rate: means over folds."""
+
+    rate: float
+    auc: float
+    brier: float
+
+
+def choose_rate(
+    epsilon: float, training: Parts, *, seed: int, repeats: int = 1, rates: Sequence[float] = RATES
+) -> tuple[float, tuple[Choice, ...]]:
+    """The learning rate for `training` by stratified five-fold cross-validation, with the same ε and fresh noise.
+
+    What choosing itself costs in privacy is not accounted, as is usual: a real study declares a rate that was found
+    elsewhere.
+
+    Returns:
+        The rate, and what each rate reached.
+    """
+    tried = []
+    for rate in rates:
+        study = load(manifest(epsilon, rate))
+        folds = _folds(training, seed, repeats)
+        runs = [scores(study, federate(study, kept, seed=number), held) for number, kept, held in folds]
+        tried.append(Choice(rate, float(np.mean([_pooled(run) for run in runs])), float(np.mean([*map(brier, runs)]))))
+    return best_rate(tried), tuple(tried)
+
+
+def best_rate(tried: Sequence[Choice]) -> float:
+    """Among the rates whose pooled AUC is within .002 of the best, the one with the smallest Brier score."""
+    good = max(choice.auc for choice in tried) - _TOLERANCE
+    return min((choice for choice in tried if choice.auc >= good), key=lambda choice: choice.brier).rate
+
+
+def _pooled(run: Run) -> float:
+    labels = np.concatenate([scored.labels for scored in run.values()])
+    return auc(labels, np.concatenate([scored.scores for scored in run.values()]))
+
+
+def _folds(training: Parts, seed: int, repeats: int) -> Iterator[tuple[int, Parts, Parts]]:
+    """A seed for the noise, the rows to train on, and those held out."""
+    for repeat in range(repeats):
+        rng = np.random.default_rng([seed + 2, repeat])
+        fold = {site: stratified(part.labels, _FOLDS, rng) for site, part in training.items()}
+        for number in range(_FOLDS):
+            kept = {site: _rows(part, fold[site] != number) for site, part in training.items()}
+            held = {site: _rows(part, fold[site] == number) for site, part in training.items()}
+            yield (1 + repeat * _FOLDS + number) * 1_000_003 + seed, kept, held
+
+
+def _rows(part: Part, chosen: NDArray[np.bool_]) -> Part:
+    """Some of the rows; one row a patient, as in this table."""
+    return Part(
+        records=part.records[chosen],
+        labels=part.labels[chosen],
+        units=np.arange(int(chosen.sum()), dtype=np.int64),
+        count=int(chosen.sum()),
+        rows=part.rows[chosen],
+    )
