@@ -77,7 +77,8 @@ class SiteTerms:
 class TrainingTerms:
     """`[training]`: what a site does in one round. The optimizer sees noised gradients only.
 
-    `optimizer` is sgd (with `momentum`), adam or adamw (with `betas`).
+    `optimizer` is sgd (with `momentum`), adam or adamw (with `betas`). `within_patient` says whether a patient's
+    gradient, which is then clipped, is the mean or the sum of the gradients of the patient's records.
     """
 
     local_steps: int
@@ -88,6 +89,7 @@ class TrainingTerms:
     deterministic: bool = False
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     betas: tuple[float, float] = (0.9, 0.999)
+    within_patient: Literal["mean", "sum"] = "mean"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,26 @@ lr·m^(k/2)·U_k(s / 2√m)·g, with s = 1 + m − lr(λ+μ) and Chebyshev's U_k
 |s| ≤ 1 + m, and |U_k| is largest at the end of that range, where there is neither decay nor prox:
 
     ‖u‖ ≤ gain · Σ (‖g‖ + λ·‖w₀‖),   gain = lr·(1 + m + m² + …) = lr / (1 − m).
+
+Adam's step t moves a coordinate by lr·m̂/(√v̂ + ε), where m̂ = Σ a_k g_k and v̂ = Σ b_k g_k² over the steps so far. By
+Cauchy and Schwarz that is at most lr·√(Σ a_k²/b_k), whatever the gradients; AdamW adds lr·λ·‖w₀‖ as SGD does.
 """
 
 from __future__ import annotations
 
 import math
 
-from fedward_shared.contracts.study import SiteTerms, Study
+import numpy as np
+
+from fedward_shared.contracts.study import SiteTerms, Study, TrainingTerms
 
 __all__ = ["expected_update_norm", "largest_batch", "max_update_norm"]
 
 _DEVIATIONS = 6.0
 _NOISE_DEVIATIONS = 8.0
 _SIZE_SLACK = 2.0
+_ROUNDING = 1.001
+"""More than a step's noise is widened for rounding (`privacy.clipping.SLACK`), and its grid."""
 
 
 def largest_batch(site: SiteTerms) -> float:
@@ -36,9 +43,11 @@ def expected_update_norm(study: Study, site: SiteTerms, noise_multiplier: float,
     """The root mean square L2 norm of an update whose clipped gradients all point one way.
 
     Independent noise of `steps` draws adds up to lr·σ·C/normaliser·√(steps·parameters). Momentum counts in full, decay
-    and prox not at all.
+    and prox not at all. Adam moves every coordinate by about lr a step.
     """
     training, clip = study.training, study.privacy.clip_norm
+    if training.optimizer != "sgd":
+        return training.learning_rate * training.local_steps * math.sqrt(parameters)
     gain = training.learning_rate * clip / site.normaliser / (1 - training.momentum)
     signal = gain * training.local_steps * site.size * site.sampling_rate
     noise = gain * noise_multiplier * math.sqrt(training.local_steps * parameters)
@@ -58,8 +67,20 @@ def max_update_norm(study: Study, site: SiteTerms, noise_multiplier: float, para
     if study.privacy.unsafe_no_privacy:
         return 2 * farthest
     training, clip, steps = study.training, study.privacy.clip_norm, study.training.local_steps
+    if training.optimizer != "sgd":
+        pull = training.weight_decay * farthest if training.optimizer == "adamw" else 0.0
+        return training.learning_rate * (_adam_reach(training) * math.sqrt(parameters) + steps * pull) * _ROUNDING
     gain = training.learning_rate * clip / site.normaliser / (1 - training.momentum)
     signal = gain * steps * largest_batch(site)
-    noise = gain * noise_multiplier * math.sqrt(steps) * (math.sqrt(parameters) + _NOISE_DEVIATIONS)
+    noise = gain * noise_multiplier * math.sqrt(steps) * (math.sqrt(parameters) + _NOISE_DEVIATIONS) * _ROUNDING
     decay = training.learning_rate / (1 - training.momentum) * steps * training.weight_decay * farthest
     return signal + noise + decay
+
+
+def _adam_reach(training: TrainingTerms) -> float:
+    """Σ over the local steps of the most by which Adam can move one coordinate, in learning rates."""
+    first, second = training.betas
+    steps = np.arange(1, training.local_steps + 1, dtype=np.float64)
+    ratio = first**2 / second
+    weights = (1 - first) ** 2 / (1 - second) * (1 - second**steps) / (1 - first**steps) ** 2
+    return float(np.sqrt(weights * (1 - ratio**steps) / (1 - ratio)).sum())

@@ -91,6 +91,19 @@ def check_rounds(terms: StrategyTerms | None, training: TrainingTerms | None, si
         )
 
 
+def check_optimizer(terms: TrainingTerms, findings: Findings) -> None:
+    """Notes options of one optimizer beside another, and betas whose steps nothing bounds."""
+    if terms.optimizer != "sgd" and terms.momentum:
+        findings.add(("training",), "momentum", f'is only for optimizer = "sgd"; {terms.optimizer} has betas')
+    first, second = terms.betas
+    if terms.optimizer != "sgd" and not first**2 < second:
+        findings.add(
+            ("training",),
+            "betas",
+            f"is [{first:g}, {second:g}]; the second must be above the first's square, or steps grow without bound",
+        )
+
+
 def check_privacy(terms: PrivacyTerms, findings: Findings) -> None:
     """Notes when noise is declared twice, not at all, or beside its own absence."""
     table = ("privacy",)

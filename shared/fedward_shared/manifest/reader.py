@@ -109,7 +109,11 @@ class Reader:
 
     def _training(self) -> TrainingTerms | None:
         table = self._read(schema.TrainingTable, ("training",))
-        return TrainingTerms(**table.model_dump()) if table else None
+        if table is None:
+            return None
+        terms = TrainingTerms(**{**table.model_dump(), "betas": tuple(table.betas)})
+        checks.check_optimizer(terms, self.findings)
+        return terms
 
     def _privacy(self) -> PrivacyTerms | None:
         table = self._read(schema.PrivacyTable, ("privacy",))

@@ -162,6 +162,14 @@ class TrainingTable(Table):
     weight_decay: float = Field(default=0.0, ge=0, le=1e6, description="a number from 0")
     proximal_mu: float = Field(default=0.0, ge=0, le=1e6, description="a number from 0 (FedProx's μ)")
     deterministic: bool = Field(default=False, description="true or false")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description='"sgd", "adam" or "adamw"')
+    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=[0.9, 0.999],
+        min_length=2,
+        max_length=2,
+        description="two numbers from 0 and below 1 (of adam and adamw)",
+    )
+    within_patient: Literal["mean", "sum"] = Field(default="mean", description='"mean" or "sum"')
 
 
 class StrategyTable(Table):

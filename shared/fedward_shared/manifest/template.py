@@ -135,7 +135,9 @@ normaliser = {south}
 [training]
 local_steps = {steps}
 learning_rate = {learning_rate}
-momentum = 0.0               # from 0, below 1; over noised gradients
+optimizer = "sgd"            # sgd, adam, adamw; all of them follow noised gradients
+momentum = 0.0               # of sgd: from 0, below 1 (adam and adamw have betas = [0.9, 0.999])
+within_patient = "mean"      # "sum": a patient's rows are added up before they are clipped together
 weight_decay = 0.0
 proximal_mu = 0.0            # FedProx's pull towards the round's first weights
 deterministic = false        # true: the same bits again on the same machine, slower

@@ -21,7 +21,7 @@ says ∞.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -60,13 +60,12 @@ class PrivateStepper:
     Args:
         model: on the device of `data`; its weights change in place.
         data: the site's training records.
-        training: learning rate and what follows the noise.
+        training: learning rate and what follows the noise; how a patient's records are put together.
         site: the declared sampling rate and normaliser.
         clip_norm: C, or a `Clip` of another kind.
         noise_multiplier: σ.
         records_per_patient: the most records of one patient in one step.
         source: randomness of sampling and noise.
-        within_patient: whether a patient's gradient is the mean or the sum of the records'.
         loss: each record's loss; by default the cross-entropy of the study's models.
         way: how gradients are bounded. Only "fast" is fast; the others take models that it refuses.
         autocast: bfloat16 in the forward and backward pass (no loss scaling, which would depend on data).
@@ -86,7 +85,6 @@ class PrivateStepper:
         noise_multiplier: float,
         records_per_patient: int,
         source: RandomSource,
-        within_patient: Literal["mean", "sum"] = "mean",
         loss: Loss = losses,
         way: Way = "fast",
         autocast: bool = False,
@@ -98,7 +96,7 @@ class PrivateStepper:
         self._sigma = noise_multiplier
         self._most = records_per_patient
         self._source = source
-        self._mean = within_patient == "mean"
+        self._mean = training.within_patient == "mean"
         self._flat = FlatModel(model)
         self._descent = Descent(self._flat, training)
         try:

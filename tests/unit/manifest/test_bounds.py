@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import nn
 
 from fedward_shared.contracts.study import SiteTerms, Study, TrainingTerms
 from fedward_shared.manifest.bounds import expected_update_norm, largest_batch, max_update_norm
 from fedward_shared.manifest.parse import load
+from fedward_shared.privacy.descent import Descent
+from fedward_shared.privacy.flat import FlatModel
 from tests.support.samples import TWO_SITES
 
 STUDY = load(TWO_SITES.encode())
@@ -41,6 +45,29 @@ def test_honest_updates_stay_within_the_bound(training: TrainingTerms) -> None:
     norms = [float(np.linalg.norm(_update(study, random))) for _ in range(300)]
 
     assert max(norms) < bound
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.9), (0.5, 0.6), (0.9, 0.82)])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize("growth", [0.1, 0.9, 1.0, 1.1, 2.0, 100.0])
+def test_adam_stays_within_the_bound_whatever_the_gradients(
+    growth: float, optimizer: Literal["adam", "adamw"], betas: tuple[float, float]
+) -> None:
+    terms = TrainingTerms(12, learning_rate=0.05, weight_decay=0.5, proximal_mu=0.5, optimizer=optimizer, betas=betas)
+    study = replace(STUDY, training=terms)
+    model = nn.Linear(PARAMETERS, 1, bias=False)
+    nn.init.constant_(model.weight, study.limits.max_weight)
+    first = model.weight.detach().clone()
+    flat = FlatModel(model)
+    descent = Descent(flat, terms)
+    farthest = 0.0
+    for step in range(terms.local_steps):
+        flat.gradient.fill_(1e-3 * growth**step)
+        descent.apply()
+        farthest = max(farthest, float((model.weight.detach() - first).norm()))
+    assert 0 < farthest <= max_update_norm(study, SITE, SIGMA, PARAMETERS)
+    if growth == 1.0 and optimizer == "adam" and betas == (0.9, 0.999):
+        assert farthest == pytest.approx(expected_update_norm(study, SITE, SIGMA, PARAMETERS), rel=0.01)
 
 
 def test_the_expected_norm_is_that_of_aligned_gradients() -> None:

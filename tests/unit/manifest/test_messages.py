@@ -506,6 +506,31 @@ MISTAKES: tuple[tuple[str, Changes, tuple[str, ...]], ...] = (
         ("line 57, column 17: Invalid value in: 'deterministic = False'",),
     ),
     (
+        "unknown optimizer",
+        (("deterministic = false", 'deterministic = false\noptimizer = "lion"'),),
+        ('[training] optimizer (line 58): is "lion"; must be "sgd", "adam" or "adamw"',),
+    ),
+    (
+        "momentum beside adam",
+        (("momentum = 0.0", "momentum = 0.9"), ("deterministic = false", 'deterministic = false\noptimizer = "adam"')),
+        ('[training] momentum (line 54): is only for optimizer = "sgd"; adam has betas',),
+    ),
+    (
+        "runaway betas",
+        (("deterministic = false", 'deterministic = false\noptimizer = "adam"\nbetas = [0.9, 0.5]'),),
+        (
+            (
+                "[training] betas (line 59): is [0.9, 0.5]; "
+                "the second must be above the first's square, or steps grow without bound"
+            ),
+        ),
+    ),
+    (
+        "unknown way within a patient",
+        (("deterministic = false", 'deterministic = false\nwithin_patient = "median"'),),
+        ('[training] within_patient (line 58): is "median"; must be "mean" or "sum"',),
+    ),
+    (
         "unclosed list",
         (("range = [18, 110]", "range = [18, 110"),),
         ("line 30, column 1: Unclosed array in: 'centre = 54'",),

@@ -1,6 +1,7 @@
 """The step against brute force, and one test for each guarantee in its docstring."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -40,7 +41,6 @@ def stepper(
     most: int = 9,
     terms: TrainingTerms = TERMS,
     source: RandomSource | None = None,
-    within_patient: Literal["mean", "sum"] = "mean",
     way: Way = "fast",
     autocast: bool = False,
 ) -> PrivateStepper:
@@ -53,7 +53,6 @@ def stepper(
         noise_multiplier=sigma,
         records_per_patient=most,
         source=source or KeystreamSource.unsafe_seeded(0, b"step"),
-        within_patient=within_patient,
         way=way,
         autocast=autocast,
     )
@@ -125,7 +124,7 @@ def test_both_ways_to_a_norm_agree(name: str, ghost: bool, monkeypatch: pytest.M
 def test_the_sum_within_a_patient_where_the_study_declares_it() -> None:
     model = build(terms_of("mlp"), contract_of("mlp"))
     data = training_set(contract_of("mlp").input_shape, UNITS)
-    with stepper(model, data, within_patient="sum") as private:
+    with stepper(model, data, terms=replace(TERMS, within_patient="sum")) as private:
         found = summed(private)
     torch.testing.assert_close(found, brute_force(model, data, 0.3, "sum"), rtol=1e-5, atol=1e-7)
 
