@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_SCALE", "discrete_gaussian"]
 
 LARGEST_SCALE = 1 << 48
-"""The largest s: numbers then stay within float64's integers, but for a chance below e⁻⁴⁵⁰."""
+"""The largest s: numbers then stay within float64's integers, but for a chance below e⁻¹²⁶."""
 
 _PROPOSALS = 1 << 14
 _ACCEPTED = 0.70

@@ -82,7 +82,7 @@ class BoxMuller:
         np.sqrt(radius, out=radius)
 
     def _turn(self, angles: NDArray[np.int64], radius: Doubles, turned: NDArray[np.complex128]) -> None:
-        """r (cos δ + i sin δ), by Taylor's series in the upper bits of each angle, into `turned`."""
+        """The turn r (cos δ + i sin δ), by Taylor's series in the upper bits of each angle, into `turned`."""
         count = len(angles)
         whole, rest = self._whole[:count], self._rest[:count]
         square, factor = self._square[:count], self._factor[:count]

@@ -45,7 +45,9 @@ __all__ = ["DiscreteGaussianMechanism", "GaussianMechanism", "Mechanism", "grid"
 _ROUNDING_SHARE = 1e-5
 """√D·grid over the clip norm, at most."""
 
-_DEVICE_PORTION = 1 << 21
+_DEVICE_PORTION = 1 << 22
+"""Large enough that starting the keystream's small kernels does not cost more than running them."""
+
 _LARGEST_TOTAL = 2.0**52
 """In cells. Noise stays below it too, so that the sum stays within float64's integers."""
 
