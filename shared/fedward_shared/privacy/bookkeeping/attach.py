@@ -36,6 +36,14 @@ _RULES: Mapping[type[nn.Module], str] = {
 }
 """Each layer that has a rule, and where it is: module and function."""
 
+_AROUND: Mapping[type[nn.Module], str] = {
+    nn.TransformerEncoderLayer: "transformer.records_first",
+    nn.TransformerDecoderLayer: "transformer.records_first",
+    nn.TransformerEncoder: "transformer.records_first",
+    nn.TransformerDecoder: "transformer.records_first",
+}
+"""What has no parameters of its own, but puts the records first for the layers in it, which have rules."""
+
 _MIXING = (nn.modules.batchnorm._BatchNorm,)  # noqa: SLF001  # what all of them share has no public name
 
 
@@ -126,10 +134,10 @@ def _covered(model: nn.Module) -> Iterator[tuple[nn.Module, Callable[[Any, Tape]
     for module in model.modules():
         if module in seen:
             continue
-        where = _RULES.get(type(module))
+        where = _RULES.get(type(module)) or _AROUND.get(type(module))
         if where is None or not any(parameter.requires_grad for parameter in module.parameters()):
             continue
-        inside = set(module.modules()) - {module}
+        inside = set(module.modules()) - {module} if type(module) in _RULES else set()
         seen |= inside
         name, function = where.split(".")
         yield module, getattr(import_module(f"{__package__}.{name}"), function)

@@ -4,11 +4,10 @@ from copy import deepcopy
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
-from fedward_shared.privacy.bookkeeping.verify import verify
 from tests.support.attending import MASKS, MIXES, Attending
 from tests.support.gradients import check, check_bound, check_lost, fast, ragged
 
@@ -214,44 +213,3 @@ def test_parameters_that_are_not_the_layers_own_are_refused() -> None:
     torch.nn.utils.parametrizations.weight_norm(made.layer.out_proj)
     with pytest.raises(UsageError, match="not its own"):
         BookKeeping(made)
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["norm before", "norm after"])
-def test_an_encoder_layer_and_an_encoder_train_the_fast_way(before: bool) -> None:
-    torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, norm_first=before, activation="gelu")
-    check(layer, drawn(4, 5, 8), owner=ragged([1, 2, 1]))
-    stack = nn.TransformerEncoder(layer, 2, norm=nn.LayerNorm(8), enable_nested_tensor=False)
-    check(stack, drawn(4, 5, 8), owner=ragged([1, 2, 1]))
-    check(stack.eval(), drawn(4, 5, 8), owner=ragged([1, 2, 1]), dtype=torch.float32)
-    verify(stack, drawn(4, 5, 8))
-
-
-def test_a_masked_encoder_and_a_decoder_train_the_fast_way() -> None:
-    class Translator(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            torch.manual_seed(0)
-            self.table = nn.Embedding(9, 8, padding_idx=0)
-            self.encoder = nn.TransformerEncoder(
-                nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), 2, enable_nested_tensor=False
-            )
-            self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0, batch_first=True), 1)
-            self.head = nn.Linear(8, 9)
-
-        def forward(self, tokens: Tensor) -> Tensor:
-            padded = tokens == 0
-            causal = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1], dtype=torch.float64)
-            source = self.table(tokens)
-            memory = self.encoder(source, src_key_padding_mask=padded)
-            mask = causal.to(memory.dtype)
-            target = source.detach().roll(1, dims=1)
-            output = self.decoder(target, memory, tgt_mask=mask, tgt_is_causal=True, memory_key_padding_mask=padded)
-            result: Tensor = self.head(output)
-            return result
-
-    tokens = torch.randint(1, 9, (5, 6), generator=torch.Generator().manual_seed(0))
-    tokens[1, 4:] = 0
-    check(Translator(), tokens, owner=ragged([2, 1, 2]))
-    check(Translator(), tokens, dtype=torch.float32)
-    assert list(Translator().state_dict()) == list(Translator().state_dict())

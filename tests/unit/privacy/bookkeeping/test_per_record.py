@@ -66,7 +66,7 @@ def test_one_record_and_a_model_that_is_nothing_but_a_parameter() -> None:
 @pytest.mark.parametrize("frozen", ["scale", "temperature", "code", "token", "query"])
 def test_a_frozen_parameter_has_no_part(frozen: str) -> None:
     model = Plain()
-    model.get_parameter(frozen).requires_grad_(requires_grad=False)
+    model.get_parameter(frozen).requires_grad_(False)
     check(model, drawn(6, 5, 4), owner=ragged([1, 3, 2]))
 
 
