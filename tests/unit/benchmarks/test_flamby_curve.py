@@ -1,14 +1,17 @@
 """FLamby's accounting, corrected: every figure against another way to get it."""
 
+import os
 from math import exp
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import norm
 
 from benchmarks.flamby_curve import PUBLISHED, RECORDS, Loader, Point, correct, references, shuffled_at_least
 from fedward_shared.errors import UsageError
 
+LONG = os.environ.get("FEDWARD_LONG") == "1"
 ONE = next(point for point in PUBLISHED if (point.epsilon, point.delta) == (1, 1e-4))
 LOADERS = {"cleveland": (50, 30), "hungary": (43, 35), "switzerland": (8, 188), "va": (22, 69)}
 
@@ -79,9 +82,19 @@ def test_so_much_delta_that_nothing_is_left_to_bound() -> None:
     assert shuffled_at_least(Loader(50, 1500), 100.0, 0.1, seed=1, samples=1000) == 0.0
 
 
-def test_a_point_of_ones_own_can_be_corrected() -> None:
-    mild = correct(Point(0.5, 1e-3, 0.7, 0.0), samples=1000)
-    assert all(cost.at_most > cost.counted > 0.5 for cost in mild.hospitals)
+@pytest.mark.parametrize("point", PUBLISHED if LONG else [ONE], ids=lambda point: f"{point.epsilon:g}, {point.delta:g}")
+def test_the_recorded_noise_is_what_opacus_gives(point: Point) -> None:
+    noise = [Loader.of(records).noise(point.epsilon, point.delta) for records in RECORDS.values()]
+    assert noise == pytest.approx(point.noise, rel=1e-5)
+
+
+def test_the_noise_falls_as_either_of_epsilon_and_delta_grows() -> None:
+    noise = {(point.epsilon, point.delta): np.array(point.noise) for point in PUBLISHED}
+    for (epsilon, delta), sigma in noise.items():
+        dearer = [
+            other for (e, d), other in noise.items() if e <= epsilon and d <= delta and (e, d) != (epsilon, delta)
+        ]
+        assert all(np.all(other > sigma) for other in dearer)
 
 
 HEADER = "Metric,Method,Test\n"
