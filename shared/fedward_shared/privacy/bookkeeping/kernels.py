@@ -11,7 +11,7 @@ Shapes alone decide, so that the same model always computes the same:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from math import prod
@@ -32,10 +32,12 @@ __all__ = ["Part", "kernel_part"]
 # Nanoseconds on one core (AMD EPYC, AVX-512), of which only ratios matter: a multiplication in float64; adding one
 # product of two pixels along diagonals; copying one value of a patch; a multiplication, beyond what the ordinary
 # weight gradient costs; and writing, measuring, weighing and keeping one value of a patient's own gradient.
-_GRAM, _DIAGONAL, _COPY, _PRODUCT, _KEEP = 0.1, 3.0, 0.5, 0.008, 2.0
+_GRAM, _DIAGONAL, _COPY, _PRODUCT, _KEEP = 0.11, 5.0, 0.5, 0.004, 1.0
 
 _CACHED = 200_000
 """Values of patches to hold at a time: they are read again while they are in the second-level cache."""
+_FEW_ROWS = 256
+"""Up to so many positions in all records, a product with patches is faster than torch's weight gradient."""
 _PORTION = 4_000_000
 """Values of gradients by record to hold at a time, where patients have several records."""
 _LARGEST_PATCHES = 8_000_000
@@ -79,9 +81,23 @@ def _ghost(weight: nn.Parameter, sides: Sides, grouping: Grouping, right: Tensor
 
     def add(weights: Weights, sinks: Sinks) -> None:
         scaled = weights.of_records(smaller) * weights.records.view(-1, *[1] * (smaller.dim() - 1))
-        sinks[weight].add_(_ordinary(Sides(weights.of_records(sides.larger), scaled, sides.at), weight.shape))
+        both = Sides(weights.of_records(sides.larger), scaled, sides.at)
+        if len(smaller) * prod(smaller.shape[2:]) > _FEW_ROWS:
+            sinks[weight].add_(_ordinary(both, weight.shape))
+        else:
+            sinks[weight].view(len(weight), -1).addmm_(*_as_matrices(both))
 
     return Part(norms, add)
+
+
+def _as_matrices(sides: Sides) -> tuple[Tensor, Tensor]:
+    """(d, n) and (n, channels * prod(kernel)), whose product is the weight gradient; n counts all positions."""
+    smaller, axes = sides.smaller, len(sides.at.kernel)
+    depth, positions = smaller.shape[1], smaller.shape[2:]
+    seen = patches(_padded(sides.larger, sides.at, last=False), positions, sides.at, channels_last=False)
+    seen = seen.permute(0, *range(2 + axes, 2 + 2 * axes), *range(1, 2 + axes))
+    rows = len(smaller) * prod(positions)
+    return smaller.movedim(1, 0).reshape(depth, rows), seen.reshape(rows, -1)
 
 
 def _ordinary(sides: Sides, shape: Sequence[int]) -> Tensor:
@@ -136,47 +152,44 @@ def _channels_last_is_cheaper(sides: Sides) -> bool:
 
 def _by_groups(weight: nn.Parameter, sides: Sides, grouping: Grouping) -> Tensor:
     """Each patient's gradient, (patients, size): all records side by side in one convolution, a group for each."""
+    size = weight.numel()
 
-    def one(larger: Tensor, smaller: Tensor) -> Tensor:
+    def one(portion: slice) -> Tensor:
+        larger, smaller = sides.larger[portion], sides.smaller[portion]
         records = len(larger)
         wide = larger.reshape(1, -1, *larger.shape[2:]), smaller.reshape(1, -1, *smaller.shape[2:])
         at = replace(sides.at, groups=records * sides.at.groups)
-        return _ordinary(Sides(*wide, at), (records * weight.shape[0], *weight.shape[1:])).view(records, -1)
+        return _ordinary(Sides(*wide, at), (records * weight.shape[0], *weight.shape[1:])).view(records, size)
 
-    return _portions(one, (sides.larger, sides.smaller), grouping, weight.numel(), _PORTION // weight.numel())
+    if grouping.owner is None:
+        return one(slice(None))
+    own = sides.larger.new_zeros(grouping.patients, size)
+    for portion in _portions(grouping.records, _PORTION // size):
+        own.index_add_(0, grouping.owner[portion], one(portion))
+    return own
 
 
 def _by_patches(weight: nn.Parameter, sides: Sides, grouping: Grouping, *, last: bool) -> Tensor:
     """Each patient's gradient, (patients, size), by products with patches; as (d, *kernel, channels) if `last`."""
     seen = patches(_padded(sides.larger, sides.at, last=last), sides.smaller.shape[2:], sides.at, channels_last=last)
     rows = sides.smaller.flatten(2)
-
-    def one(larger: Tensor, smaller: Tensor) -> Tensor:
-        if last:
-            return torch.bmm(smaller, larger.reshape(len(smaller), smaller.shape[2], -1)).flatten(1)
-        return torch.bmm(smaller, larger.reshape(len(smaller), -1, smaller.shape[2]).mT).flatten(1)
-
-    values = weight[0].numel() * rows.shape[2]
-    return _portions(one, (seen, rows), grouping, weight.numel(), _CACHED // values)
-
-
-def _portions(
-    one: Callable[[Tensor, Tensor], Tensor], sides: tuple[Tensor, Tensor], grouping: Grouping, size: int, most: int
-) -> Tensor:
-    """Each patient's gradient, (patients, size), from `one`, which gives those of at most `most` records at a time."""
-    larger, smaller = sides
-    records, most = len(larger), max(1, most)
-    if grouping.owner is None and most >= records:
-        return one(larger, smaller)
-    own = smaller.new_zeros(grouping.patients, size) if grouping.owner is not None else smaller.new_empty(records, size)
-    for start in range(0, records, most):
-        portion = slice(start, start + most)
-        found = one(larger[portion], smaller[portion])
+    depth, width, positions = len(weight), weight[0].numel(), rows.shape[2]
+    own = rows.new_empty(grouping.patients, depth, width)
+    if grouping.owner is not None:
+        own.zero_()
+    for portion in _portions(grouping.records, _CACHED // (width * positions)):
+        few = seen[portion]
+        few = few.reshape(len(few), positions, width) if last else few.reshape(len(few), width, positions).mT
         if grouping.owner is None:
-            own[portion] = found
+            torch.bmm(rows[portion], few, out=own[portion])
         else:
-            own.index_add_(0, grouping.owner[portion], found)
-    return own
+            own.index_add_(0, grouping.owner[portion], torch.bmm(rows[portion], few))
+    return own.flatten(1)
+
+
+def _portions(records: int, most: int) -> Iterator[slice]:
+    most = max(1, most)
+    return (slice(start, start + most) for start in range(0, records, most))
 
 
 def _padded(larger: Tensor, at: Geometry, *, last: bool) -> Tensor:
