@@ -67,7 +67,7 @@ class BoxMuller:
         self._turn(angles, radius, turned)
         points = out.view(np.complex128)
         np.bitwise_and(angles, INDEX_MASK, out=index)
-        np.take(self._directions, index, out=points, mode="wrap")
+        self._directions.take(index, out=points, mode="wrap")
         np.multiply(points, turned, out=points)
 
     def _radii(self, words: Words, radius: Doubles) -> None:

@@ -90,13 +90,17 @@ def test_the_noise_has_the_declared_deviation_in_every_coordinate(kind: type[Gau
     check_noise((noise / 3).numpy())
 
 
-def test_two_releases_of_one_source_share_no_noise() -> None:
-    made, one = GaussianMechanism(1.0, CELL), source()
+def check_two_releases(made: Mechanism, one: KeystreamSource) -> None:
     total, out = torch.zeros(1000, dtype=torch.float64), torch.zeros(2, 1000, dtype=torch.float64)
     for row in out:
         made.release(total, 1.0, one, row)
     assert len(torch.unique(out.abs())) > 1990
     assert abs(float(np.corrcoef(out.numpy())[0, 1])) < 0.2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_releases_of_one_source_share_no_noise(kind: type[GaussianMechanism]) -> None:
+    check_two_releases(kind(1.0, CELL), source())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -228,6 +232,7 @@ def test_an_accelerator_draws_its_own_noise_and_releases_it_on_the_grid() -> Non
     cells = out * 4 / 2.0**-30
     assert torch.equal(cells, cells.round())
     check_noise(((out * 4 - total) / 3).numpy())
+    check_two_releases(GaussianMechanism(1.0, CELL), _Accelerated(bytes(32)))
 
 
 @pytest.mark.usefixtures("accelerated")

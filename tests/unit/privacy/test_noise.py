@@ -49,6 +49,15 @@ def test_nothing_is_drawn_twice_between_portions_calls_kinds_and_messages() -> N
     assert len(np.unique(words)) == len(words)
 
 
+def test_a_devices_stream_goes_on_and_its_key_is_nobody_elses() -> None:
+    source = KeystreamSource(bytes(32))
+    drawn = torch.cat([source.on(CPU).words(500) for _ in range(3)]).numpy()
+    assert len(np.unique(drawn)) == 1500
+    keys = {source.on(torch.device(name))._key for name in ("cpu", "cuda:0", "cuda:1", "xpu:0")}
+    aes = HKDF(SHA256(), length=32, salt=None, info=b"fedward/keystream/aes-256-ctr/v1").derive(bytes(32))
+    assert len(keys | {source._secret, aes}) == 6
+
+
 def test_a_source_that_began_its_keystream_anew_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted defect of a reused keystream: the counter starts at zero for every portion."""
     fill = KeystreamSource._fill
