@@ -21,6 +21,8 @@ def poisson(units: int, rate: float, source: RandomSource) -> Indices:
     Exact: a unit takes part where a uniform real number is below the rate, and every binary digit of the rate counts.
     One byte decides for all but one unit in 256; only for those are more digits drawn (Knuth and Yao 1976).
     """
+    if rate >= 1:
+        return np.arange(units, dtype=np.int64)
     below = int(rate * 256)
     rest = rate * 256 - below
     digits = source.words(-(-units // 8)).view(np.uint8)[:units]
