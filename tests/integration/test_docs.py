@@ -23,6 +23,7 @@ _PATIENCE = 120.0
 _STORIES = {
     "federation": ("two-machines.md", "coordinator.md", "site.md", "dpo.md"),
     "research": ("researcher.md",),
+    "audit": ("audit.md",),
     "readme": ("../README.md",),
 }
 """Pages that go on where the page before them ended share a story."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,12 +31,14 @@ _SCALES = (0.01, 1.0, 3.0, 10.0, 30.0)
 _PATTERNS = 6
 _MOST_LABELS = 4
 _LOOKED_AT = 32
+_SKETCH = 4096
+_TENTHS, _FIRST = 10, 1e6
 _ALIGNED_TIMES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Canaries:
-    """The planted patients, and the two opposites that a crowd and its adversary are made of."""
+    """The planted patients; and one who pulls hard against a crowd of members, each of whom pulls just enough."""
 
     planted: tuple[Patient, ...]
     opposed: Patient
@@ -45,22 +48,17 @@ class Canaries:
     def design(cls, model: nn.Module, contract: DataContract, site: Cohort, clip_norm: float, *, seed: int) -> Canaries:
         """Canaries for this model and contract; `site` lends a real patient's record to the mislabelled one."""
         labels = range(min(len(contract.label.classes), _MOST_LABELS))
-        found = [
-            (record, label, gradient_of(model, record[None], torch.tensor([label])))
-            for record in _candidates(contract.input_shape, seed)
-            for label in labels
-        ]
-        found = [one for one in found if bool(torch.isfinite(one[2]).all())]
-        record, label, _ = max(found, key=lambda one: float(one[2].norm()))
-        small, its_label, _ = min(found, key=lambda one: float(one[2].norm()))
+        candidates = _candidates(contract.input_shape, seed)
+        found = [pull for record in candidates for label in labels if (pull := _pull(model, record, label))]
+        strongest, weakest = (choose(found, key=lambda one: one.norm) for choose in (max, min))
         rows = max(2, contract.records_per_patient) * _ALIGNED_TIMES
-        extreme = _patient("extreme", record, label, 1)
+        extreme = strongest.patient("extreme")
         planted = (
             extreme,
-            _patient("many", record, label, rows),
+            strongest.patient("many", rows),
             _mislabelled(model, site, extreme, list(labels)),
-            _patient("tiny", small, its_label, 1),
-            _patient("trap", torch.full_like(record, torch.nan), label, 1),
+            weakest.patient("tiny"),
+            Patient("trap", torch.full_like(extreme.records, torch.nan), extreme.labels),
         )
         return cls(planted, *_opposites(found, clip_norm))
 
@@ -68,6 +66,20 @@ class Canaries:
     def extreme(self) -> Patient:
         """The canary that pulls hardest."""
         return self.planted[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pull:
+    """A record with a label: the norm of its gradient, and the direction on some of the coordinates."""
+
+    record: Tensor
+    label: int
+    norm: float
+    sketch: Tensor
+
+    def patient(self, name: str, rows: int = 1) -> Patient:
+        """A patient of `rows` such records."""
+        return _patient(name, self.record, self.label, rows)
 
 
 def gradient_of(model: nn.Module, records: Tensor, labels: Tensor) -> Tensor:
@@ -95,16 +107,26 @@ def _candidates(shape: tuple[int, ...], seed: int) -> Iterator[Tensor]:
             yield pattern * scale
 
 
-def _opposites(found: list[tuple[Tensor, int, Tensor]], clip_norm: float) -> tuple[Patient, Patient]:
-    """One record under two labels whose clipped gradients point as far apart as any: canary, member of the crowd."""
+def _pull(model: nn.Module, record: Tensor, label: int) -> _Pull | None:
+    """None where the gradient is not finite."""
+    gradient = gradient_of(model, record[None], torch.tensor([label]))
+    norm = float(gradient.norm())
+    if not isfinite(norm):
+        return None
+    sketch = gradient[:: -(-len(gradient) // _SKETCH)]
+    return _Pull(record, label, norm, sketch / sketch.norm().clamp(min=1e-300))
 
-    def apart(pair: tuple[tuple[Tensor, int, Tensor], tuple[Tensor, int, Tensor]]) -> float:
-        first, second = (one[2] * min(1.0, clip_norm / max(float(one[2].norm()), 1e-30)) for one in pair)
-        return float((first - second).norm())
 
-    pairs = [(one, other) for one in found for other in found if one[0] is other[0] and one[1] != other[1]]
-    canary, member = max(pairs, key=apart)
-    return _patient("opposed", canary[0], canary[1], 1), _patient("member", member[0], member[1], 1)
+def _opposites(found: list[_Pull], clip_norm: float) -> tuple[Patient, Patient]:
+    """Whose clipped gradients point as far apart as any, and of those the most unequal before clipping."""
+    norms = torch.tensor([one.norm for one in found], dtype=torch.float64)
+    clipped = norms.clamp(max=clip_norm) / clip_norm
+    sketches = torch.stack([one.sketch for one in found])
+    product = clipped[:, None] * clipped[None, :] * (sketches @ sketches.T)
+    apart = (clipped.square()[:, None] + clipped.square()[None, :] - 2 * product).clamp(min=0).sqrt()
+    unequal = (norms[:, None].clamp(min=1e-300) / norms[None, :].clamp(min=1e-300)).log()
+    best = int((apart.mul(_TENTHS).round() * _FIRST + unequal).argmax())
+    return found[best // len(found)].patient("opposed"), found[best % len(found)].patient("member")
 
 
 def _mislabelled(model: nn.Module, site: Cohort, stand_in: Patient, labels: list[int]) -> Patient:

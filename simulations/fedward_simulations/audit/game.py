@@ -54,8 +54,7 @@ class Played:
     """A game's outcome on the held-out half.
 
     `false_alarms` and `misses` of `held_out` draws each, by `statistic` above or below a `threshold`; `mu` and the ε
-    are lower bounds that hold with the game's share of the audit's confidence. `mu`, and the ε called Gaussian, mean
-    the sampled Gaussian family; `epsilon_any` and `epsilon_any_study` assume nothing about the noise.
+    are lower bounds that hold with the game's share of the audit's confidence; `mu` is that of the sampled Gaussian.
     """
 
     game: Game
@@ -68,10 +67,29 @@ class Played:
     highest_false_alarm: float
     highest_miss: float
     mu: float
-    epsilon_gaussian: float
-    epsilon_gaussian_study: float
-    epsilon_any: float
-    epsilon_any_study: float
+
+    @property
+    def epsilon_gaussian(self) -> float:
+        """ε of one step, if the noise is Gaussian."""
+        claim = self.game.claim
+        return family_epsilon(self.mu, claim.setting.sampling_rate, 1, claim.delta)
+
+    @property
+    def epsilon_gaussian_study(self) -> float:
+        """ε of all steps, if the noise is Gaussian."""
+        claim = self.game.claim
+        return family_epsilon(self.mu, claim.setting.sampling_rate, claim.steps, claim.delta)
+
+    @property
+    def epsilon_any(self) -> float:
+        """ε of one step, whatever the noise."""
+        return any_epsilon(self.highest_false_alarm, self.highest_miss, self.game.claim.delta)
+
+    @property
+    def epsilon_any_study(self) -> float:
+        """ε of all steps, whatever the noise."""
+        claim = self.game.claim
+        return repeated_epsilon(self.highest_false_alarm, self.highest_miss, claim.steps, claim.delta)
 
     @property
     def claimed_mu(self) -> float:
@@ -110,7 +128,6 @@ def judge(game: Game, named: tuple[str, ...], absent: Floats, present: Floats, *
     missed = int((~rule.says_present(present[half:])).sum())
     false_rate = float(highest_rate(false, held_out, alpha / 2))
     miss_rate = float(highest_rate(missed, held_out, alpha / 2))
-    mu = float(effective_mu(false_rate, miss_rate, rate))
     return Played(
         game=game,
         statistic=named[rule.column],
@@ -121,9 +138,5 @@ def judge(game: Game, named: tuple[str, ...], absent: Floats, present: Floats, *
         misses=missed,
         highest_false_alarm=false_rate,
         highest_miss=miss_rate,
-        mu=mu,
-        epsilon_gaussian=family_epsilon(mu, rate, 1, claim.delta),
-        epsilon_gaussian_study=family_epsilon(mu, rate, claim.steps, claim.delta),
-        epsilon_any=any_epsilon(false_rate, miss_rate, claim.delta),
-        epsilon_any_study=repeated_epsilon(false_rate, miss_rate, claim.steps, claim.delta),
+        mu=float(effective_mu(false_rate, miss_rate, rate)),
     )

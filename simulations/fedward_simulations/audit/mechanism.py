@@ -7,7 +7,7 @@ check of the noise's law ties the declared σ to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -23,22 +23,25 @@ from fedward_simulations.audit.releases import AuditedStep, Setting
 from fedward_simulations.audit.statistics import Statistics, unit
 from fedward_simulations.audit.worlds import Cohort, Patient
 
-__all__ = ["FALSE_ALARM", "MechanismAudit", "audit_mechanism"]
+__all__ = ["FALSE_ALARM", "SETTINGS", "MechanismAudit", "audit_mechanism"]
 
 Floats = npt.NDArray[np.float64]
 Advance = Callable[[int], None]
 
 FALSE_ALARM = 1e-4
 """The most that the probability of "violated" may be, over the whole audit, for a step that keeps its claim."""
+SETTINGS = ("declared", "everybody drawn", "probe", "probe, half drawn")
+"""Where games are played: the study's q and σ; q = 1; both replaced by 1 and 0.5; by 0.5 and 0.5."""
 _PROBE_NOISE = 0.5
 _PROBE_RATE = 0.5
 _PILOT_SHARE = 10
-_CROWD = 12
+_CROWD = 4
 _PATIENTS = 256
 _MOST_VALUES = 4_000_000
 _MOST_COLUMNS = 4096
 _READABLE = 0.05
 _DRAWN_AT_ONCE = 8
+_CERTAIN_DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,14 @@ class _World:
 
 
 def audit_mechanism(
-    step: AuditedStep, site: Cohort, *, draws: int, seed: int, extra_tests: int = 0, advance: Advance | None = None
+    step: AuditedStep,
+    site: Cohort,
+    *,
+    draws: int,
+    seed: int,
+    settings: Sequence[str] = SETTINGS,
+    extra_tests: int = 0,
+    advance: Advance | None = None,
 ) -> MechanismAudit:
     """Plays every game and makes every check.
 
@@ -101,10 +111,11 @@ def audit_mechanism(
         site: the site's own patients, as a background (the first 256 are used).
         draws: releases in each world of each game, half of them held out.
         seed: UNSAFE: of the candidates for canaries.
+        settings: which of `SETTINGS` to play games at; the checks are made all the same.
         extra_tests: how many further tests share the false alarm.
         advance: told of releases made.
     """
-    return _Audit(step, site, draws, seed, advance or _nobody_listens).run(extra_tests)
+    return _Audit(step, site, draws, seed, advance or _nobody_listens).run(settings, extra_tests)
 
 
 class _Audit:
@@ -117,8 +128,8 @@ class _Audit:
         self._canaries = Canaries.design(model, study.data, site, step.clip_norm, seed=seed)
         self._claims: dict[Setting, Claim] = {}
 
-    def run(self, extra_tests: int) -> MechanismAudit:
-        worlds = list(self._plan())
+    def run(self, settings: Sequence[str], extra_tests: int) -> MechanismAudit:
+        worlds = [world for world in self._plan() if world.setting.name in settings]
         played: list[Callable[[float], Played]] = [game for world in worlds for game in self._games(world)]
         findings = tuple(self._findings())
         alpha = FALSE_ALARM / (len(played) + len(findings) + extra_tests)
@@ -128,9 +139,9 @@ class _Audit:
 
     def _plan(self) -> Iterator[_World]:
         declared, planted = self._step.declared, self._canaries.planted
-        everybody = Setting("everybody drawn", 1.0, declared.noise_multiplier)
-        loud = Setting("probe", 1.0, _PROBE_NOISE)
-        halved = Setting("probe, half drawn", _PROBE_RATE, _PROBE_NOISE)
+        everybody = Setting(SETTINGS[1], 1.0, declared.noise_multiplier)
+        loud = Setting(SETTINGS[2], 1.0, _PROBE_NOISE)
+        halved = Setting(SETTINGS[3], _PROBE_RATE, _PROBE_NOISE)
         crowd = Cohort.crowd(self._canaries.crowd_member, _CROWD)
         yield _World(self._site, planted, declared)
         if declared.sampling_rate < 1:
@@ -142,7 +153,8 @@ class _Audit:
 
     def _games(self, world: _World) -> list[Callable[[float], Played]]:
         """Draws once; the verdicts wait until the number of tests, and so the level, is known."""
-        directions = {canary.name: self._directions(world, canary) for canary in world.canaries}
+        without = self._pilot(world.background, world.setting)
+        directions = {canary.name: self._directions(world, canary, without) for canary in world.canaries}
         every = [pair for own in directions.values() for pair in own]
         measured = Statistics.of(every, self._step.dimension)
         absent = self._values(measured, world.background, world.setting)
@@ -151,22 +163,23 @@ class _Audit:
         def one(canary: Patient) -> Callable[[float], Played]:
             mine = [name for name, _ in directions[canary.name]]
             present = self._values(measured, world.background.joined_by(canary), world.setting)
-            names, without = measured.only(mine, absent)
-            _, joined = measured.only(mine, present)
+            names, without_it = measured.only(mine, absent)
+            _, with_it = measured.only(mine, present)
             game = Game(world.background.name, canary.name, claim)
-            return lambda alpha: judge(game, names, without, joined, alpha=alpha)
+            return lambda alpha: judge(game, names, without_it, with_it, alpha=alpha)
 
         return [one(canary) for canary in world.canaries]
 
-    def _directions(self, world: _World, canary: Patient) -> list[tuple[str, Floats]]:
+    def _pilot(self, cohort: Cohort, setting: Setting) -> Floats:
+        """The mean of a few releases that are used for nothing else."""
+        count = max(2, self._draws // _PILOT_SHARE)
+        return np.asarray(np.mean(list(self._releases(cohort, setting, count, "pilot")), axis=0))
+
+    def _directions(self, world: _World, canary: Patient, without: Floats) -> list[tuple[str, Floats]]:
         """Where to look: along the canary's own clipped gradient, and from one world's mean to the other's."""
         alone = self._step.noiseless(self._nobody.joined_by(canary))
-        pilot = max(2, self._draws // _PILOT_SHARE)
-        means = [
-            np.mean(list(self._releases(cohort, world.setting, pilot, "pilot")), axis=0)
-            for cohort in (world.background, world.background.joined_by(canary))
-        ]
-        found = {f"own gradient ({canary.name})": alone, f"distance of means ({canary.name})": means[1] - means[0]}
+        apart = self._pilot(world.background.joined_by(canary), world.setting) - without
+        found = {f"own gradient ({canary.name})": alone, f"distance of means ({canary.name})": apart}
         named = ((name, unit(direction)) for name, direction in found.items())
         return [(name, direction) for name, direction in named if direction is not None]
 
@@ -230,7 +243,8 @@ class _Audit:
 
     def _sizes(self, cohort: Cohort, setting: Setting, one: Floats) -> npt.NDArray[np.int64]:
         along = one / float(one @ one)
-        read = [float(release @ along) for release in self._releases(cohort, setting, self._draws, "sizes")]
+        count = self._draws if setting.sampling_rate < 1 else min(self._draws, _CERTAIN_DRAWS)
+        read = [float(release @ along) for release in self._releases(cohort, setting, count, "sizes")]
         return np.rint(np.nan_to_num(read, nan=-1.0)).astype(np.int64)
 
     def _columns(self) -> npt.NDArray[np.int64]:

@@ -101,6 +101,12 @@ def _game(one: Played) -> dict[str, Any]:
         "claimed_epsilon_study": one.game.claim.all_steps,
         "allowed_miss": one.allowed_miss,
         **flat,
+        "epsilon": {
+            "gaussian": one.epsilon_gaussian,
+            "gaussian_study": one.epsilon_gaussian_study,
+            "any": one.epsilon_any,
+            "any_study": one.epsilon_any_study,
+        },
         "violated": one.violated,
     }
 
