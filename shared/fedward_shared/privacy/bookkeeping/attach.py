@@ -30,6 +30,7 @@ _RULES: Mapping[type[nn.Module], str] = {
     nn.LayerNorm: "normalization.layer_norm",
     nn.RMSNorm: "normalization.rms_norm",
     nn.Embedding: "embedding.embedding",
+    nn.EmbeddingBag: "embedding.embedding_bag",
     nn.MultiheadAttention: "attention.attention",
     nn.LSTM: "recurrent.recurrent",
     nn.GRU: "recurrent.recurrent",
@@ -147,10 +148,10 @@ def _covered(model: nn.Module) -> Iterator[tuple[nn.Module, Callable[[Any, Tape]
 def _refuse_unknown(model: nn.Module, covered: set[nn.Module]) -> None:
     for name, module in model.named_modules():
         kind = type(module)
-        if isinstance(module, _MIXING):
+        if isinstance(module, _MIXING) or getattr(module, "track_running_stats", False):
             raise UsageError(
                 f"{name or 'the model'} ({kind.__name__}) mixes the records of a batch: no patient's share can be told",
-                hint="Put nn.GroupNorm or nn.LayerNorm in its place.",
+                hint="Put nn.GroupNorm or nn.LayerNorm in its place; nn.InstanceNorm needs track_running_stats=False.",
             )
         own = any(parameter.requires_grad for parameter in module.parameters(recurse=False))
         if own and module not in covered and kind.__module__.startswith("torch.nn."):

@@ -1,4 +1,4 @@
-"""The rule of nn.Embedding: repeated tokens, patients with several records, padding, and what is refused."""
+"""The rules of nn.Embedding and nn.EmbeddingBag: repeated tokens, several records, padding, and what is refused."""
 
 import pytest
 import torch
@@ -115,6 +115,50 @@ def test_the_sum_touches_no_row_that_nobody_has() -> None:
     total = fast(model, drawn(6, 9)).total.view(50_000, 6)
     touched = set(total.any(dim=1).nonzero().flatten().tolist())
     assert touched == set(drawn(6, 9).flatten().tolist())
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding", [None, 3])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("owner", OWNERS)
+def test_bags_are_those_of_brute_force(
+    owner: Tensor | None, dtype: torch.dtype, padding: int | None, mode: str
+) -> None:
+    torch.manual_seed(0)
+    model = nn.EmbeddingBag(11, 6, mode=mode, padding_idx=padding)
+    tokens = drawn(6, 9)
+    tokens[4] = 3
+    check(model, tokens, owner=owner, dtype=dtype)
+    check(model, tokens[:, :1], owner=owner, dtype=dtype)
+    check_bound(model, tokens, owner=owner)
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+@pytest.mark.parametrize("padding", [None, 3])
+def test_bags_with_weights_that_are_learnt_themselves(padding: int | None, owner: Tensor | None) -> None:
+    class Weighed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.worth = nn.Embedding(11, 1)
+            self.bag = nn.EmbeddingBag(11, 6, mode="sum", padding_idx=padding)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            output: Tensor = self.bag(tokens, per_sample_weights=self.worth(tokens).squeeze(-1))
+            return output
+
+    check(Weighed(), drawn(6, 9), owner=owner)
+    check_bound(Weighed(), drawn(6, 9), owner=owner)
+
+
+def test_bags_in_one_row_and_the_greatest_are_refused() -> None:
+    with pytest.raises(UsageError, match="greatest"):
+        BookKeeping(nn.EmbeddingBag(11, 6, mode="max"))
+    with pytest.raises(UsageError, match="max_norm"):
+        BookKeeping(nn.EmbeddingBag(11, 6, max_norm=1))
+    model = nn.EmbeddingBag(11, 6)
+    with BookKeeping(model), pytest.raises(TrainingError, match="one row"):
+        model(drawn(9), torch.tensor([0, 4]))
 
 
 @pytest.mark.parametrize("option", [{"max_norm": 1}, {"scale_grad_by_freq": True}])
