@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedward_shared.errors import TrainingError, UsageError
+from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.bookkeeping.tape import Tape
 
 __all__ = ["group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -45,16 +45,7 @@ def group_norm(layer: nn.GroupNorm, tape: Tape) -> Callable[[Tensor], Tensor]:
 
 
 def instance_norm(layer: _Instance, tape: Tape) -> Callable[[Tensor], Tensor]:
-    """A forward of `layer` that is noted: (records, channels, space...) both.
-
-    Raises:
-        UsageError: the layer keeps running statistics, which mix the records and which no noise hides.
-    """
-    if layer.track_running_stats:
-        raise UsageError(
-            f"{type(layer).__name__} keeps running statistics, which mix the records of a batch",
-            hint="Make it with track_running_stats=False, or put nn.GroupNorm in its place.",
-        )
+    """A forward of `layer` that is noted: (records, channels, space...) both."""
     stock = layer.forward
 
     def forward(values: Tensor) -> Tensor:

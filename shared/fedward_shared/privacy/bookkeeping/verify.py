@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
+from fedward_shared.privacy.bookkeeping.grouping import Grouping
 
 __all__ = ["verify"]
 
@@ -42,7 +43,7 @@ def verify(model: nn.Module, example: Tensor) -> None:
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
     try:
         with BookKeeping(trial) as books:
-            books.tape.begin()
+            books.tape.begin(Grouping.one_each(_RECORDS))
             torch.autograd.backward(_score(trial(records)).sum())
             found = books.tape.squares().sum(dim=0)
     except TrainingError as error:
