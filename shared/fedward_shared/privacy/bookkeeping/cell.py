@@ -15,7 +15,11 @@ from fedward_shared.privacy.bookkeeping.columns import Part, columns
 from fedward_shared.privacy.bookkeeping.tape import Tape
 from fedward_shared.privacy.bookkeeping.timeline import Timeline
 
-__all__ = ["Cell", "sigmoid_slope", "tanh_slope"]
+__all__ = ["CACHED", "Cell", "sigmoid_slope", "tanh_slope"]
+
+CACHED = 2**17
+"""How many numbers to go through at a time: those of half a megabyte stay near the processor."""
+
 
 sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
 """sigmoid_slope(g, y, grad_input=out): g y (1 - y) into `out`."""
@@ -25,7 +29,7 @@ tanh_slope = torch.ops.aten.tanh_backward.grad_input
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The parameters of one layer and direction, as `nn.RNNBase` has them: d gates; the biases are both there or not."""
+    """The parameters of one layer and direction, as `nn.RNNBase` has them; the biases are both there or not."""
 
     weight_ih: nn.Parameter
     weight_hh: nn.Parameter
@@ -46,23 +50,14 @@ class Cell:
         """Width of h."""
         return self.weight_hh.shape[1]
 
-    def seen(self, values: Tensor, state: Tensor) -> Tensor:
-        """Memory for what the gates see, with `values` (rows, inputs) and the first `state` (records, states) in it.
-
-        `values` may also be (steps, records, inputs).
-        """
+    def seen(self, values: Tensor) -> Tensor:
+        """What the gates see, but for h: `values` (rows, inputs), or (steps, records, inputs), and ones."""
         biased = self.bias_ih is not None
         seen = self.weight_ih.new_empty(self.timeline.rows, self.inputs + biased + self.states)
         seen[:, : self.inputs].view(values.shape).copy_(values)
         if biased:
             seen[:, self.inputs] = 1
-        first = self.before(seen)[0]
-        first.copy_(state[: len(first)])
         return seen
-
-    def before(self, seen: Tensor) -> list[Tensor]:
-        """The place of h in what the gates see, (rows of the step, states) for each step."""
-        return self.timeline.split(seen[:, -self.states :])
 
     def matrix(self) -> Tensor:
         """What turns that into the sums that go through the gates, (d, inputs + 1 + states), a copy."""
@@ -73,9 +68,13 @@ class Cell:
 
     def note(self, gradients: Tensor, seen: Tensor) -> None:
         """Notes everything, by the gradients (rows, d) of those sums."""
-        shared = [(bias, slice(self.inputs, self.inputs + 1)) for bias in (self.bias_ih, self.bias_hh) if bias is not None]
+        shared = [
+            (bias, slice(self.inputs, self.inputs + 1)) for bias in (self.bias_ih, self.bias_hh) if bias is not None
+        ]
         self._note(
-            gradients, seen, [(self.weight_ih, slice(self.inputs)), *shared, (self.weight_hh, slice(-self.states, None))]
+            gradients,
+            seen,
+            [(self.weight_ih, slice(self.inputs)), *shared, (self.weight_hh, slice(-self.states, None))],
         )
 
     def note_inputs(self, gradients: Tensor, seen: Tensor) -> None:

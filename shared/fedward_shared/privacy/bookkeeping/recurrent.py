@@ -48,30 +48,37 @@ def recurrent(layer: nn.RNNBase, tape: Tape) -> Callable[..., tuple[Series, Tens
             hint="Take weight_norm or the like off the layer, or ask for the slow way.",
         )
 
-    def forward(series: Series, state: Tensor | States | None = None) -> tuple[Series, Tensor | States]:
+    def forward(
+        input: Series,  # noqa: A002  # what callers may name it
+        hx: Tensor | States | None = None,
+    ) -> tuple[Series, Tensor | States]:
         if not tape.trains(*parameters):
-            stock: tuple[Series, Tensor | States] = type(layer).forward(layer, series, state)
+            stock: tuple[Series, Tensor | States] = type(layer).forward(layer, input, hx)
             return stock
-        states = (state,) if isinstance(state, Tensor) else state
-        if isinstance(series, PackedSequence):
-            output, last = _packed(layer, tape, series, states)
+        states = (hx,) if isinstance(hx, Tensor) else hx
+        output: Series
+        if isinstance(input, PackedSequence):
+            output, last = _packed(layer, tape, input, states)
         else:
-            output, last = _even(layer, tape, series, states)
+            output, last = _even(layer, tape, input, states)
         return output, last if layer.mode == "LSTM" else last[0]
 
     return forward
 
 
 def _even(layer: nn.RNNBase, tape: Tape, series: Tensor, states: States | None) -> tuple[Tensor, States]:
-    if series.dim() != 3:
+    if series.dim() == len(("steps", "n")):
         raise TrainingError(
-            f"an nn.{type(layer).__name__} was given one series without a record axis: which record it is, it cannot say",
+            f"an nn.{type(layer).__name__} was given one series without a record axis, so that it is nobody's",
             hint="Give it (records, steps, n), or (steps, records, n) without batch_first.",
         )
     by_step = series.transpose(0, 1) if layer.batch_first else series
+    if not len(by_step):
+        raise TrainingError(
+            f"an nn.{type(layer).__name__} was given series without a step", hint="Give it series of one step at least."
+        )
     states = _checked(layer, series, states, by_step.shape[1], None)
     output, last = _layers(layer, tape, by_step, states, Timeline.even(*by_step.shape[:2]))
-    output = output.view(*by_step.shape[:2], -1)
     return (output.transpose(0, 1) if layer.batch_first else output), last
 
 
@@ -98,25 +105,28 @@ def _checked(layer: nn.RNNBase, values: Tensor, states: States | None, records: 
     return states
 
 
-def _layers(
-    layer: nn.RNNBase, tape: Tape, values: Tensor, states: States, timeline: Timeline
-) -> tuple[Tensor, States]:
-    """`values` (rows, n) or (steps, records, n) -> (rows, directions * states) of the last layer, and last states."""
+def _layers(layer: nn.RNNBase, tape: Tape, values: Tensor, states: States, timeline: Timeline) -> tuple[Tensor, States]:
+    """`values` (rows, n) or (steps, records, n) -> the same of the last layer (n: directions * states), last states."""
     sweep, directions = _CELLS[layer.mode], 1 + layer.bidirectional
-    anchor = torch.empty(0, requires_grad=True)
     last: list[States] = []
     for depth in range(layer.num_layers):
         outputs = []
         for back in range(directions):
             number = len(last)
-            weights = layer.all_weights[number]
-            whole = all(tape.trains(each) for each in weights)
-            cell = Cell(*weights[:2], *(weights[2:] or (None, None)), timeline.reverse() if back else timeline, tape, whole)
+            parameters = layer.all_weights[number]
+            matrix_ih, matrix_hh, *biases = parameters
+            bias_ih, bias_hh = biases or (None, None)
+            whole = all(tape.trains(each) for each in parameters)
+            seen = timeline.reverse() if back else timeline
+            cell = Cell(matrix_ih, matrix_hh, bias_ih, bias_hh, timeline=seen, tape=tape, whole=whole)
             turned = timeline.turn(values) if back else values
-            output, *after = sweep.apply(turned, *(each[number] for each in states), anchor, cell)
+            first = [each[number] for each in states]
+            if not first[0].requires_grad:
+                first[0] = first[0].detach().requires_grad_()  # so that a backward pass comes by, whatever the input is
+            output, *after = sweep.apply(turned, *first, cell)
             outputs.append(timeline.turn(output) if back else output)
             last.append(tuple(after))
-        values = outputs[0] if directions == 1 else torch.cat(outputs, dim=1)
+        values = outputs[0] if directions == 1 else torch.cat(outputs, dim=-1)
         if layer.dropout and layer.training and depth < layer.num_layers - 1:
             values = functional.dropout(values, layer.dropout, training=True)
     return values, tuple(torch.stack(each) for each in zip(*last, strict=True))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -68,7 +70,7 @@ class Timeline:
         return sum(self.sizes)
 
     def reverse(self) -> Timeline:
-        """The same series seen from their ends; their rows must go through `turn` first, and what comes of them after."""
+        """The same series seen from their ends; rows must go through `turn` first, and what comes of them after."""
         return self if self.gaps else replace(self, backwards=not self.backwards)
 
     def turn(self, rows: Tensor) -> Tensor:
@@ -76,19 +78,40 @@ class Timeline:
         return rows.index_select(0, self.gaps.turned) if self.gaps else rows
 
     def split(self, rows: Tensor) -> list[Tensor]:
-        """(rows, n) -> views (rows of the step, n), in the order in which steps are seen."""
-        steps = rows.split(self.sizes)
-        return list(reversed(steps)) if self.backwards else list(steps)
+        """(rows, ...) -> views (rows of the step, ...), in the order in which steps are seen."""
+        return self._seen(rows.split_with_sizes(self.sizes))
+
+    def steps(self, series: Tensor) -> list[Tensor]:
+        """As `split`, of series as a layer takes and gives them: (rows, n) with gaps, else (steps, records, n)."""
+        return self.split(series) if self.gaps else self._seen(series.unbind())
+
+    def carried(self, steps: list[Tensor]) -> list[Tensor]:
+        """Of each step but the last one seen, the rows of those series that have another step."""
+        if self.gaps is None:
+            return steps[:-1]
+        return [step[:size] for step, size in zip(steps, self.sizes[1:], strict=False)]
+
+    def runs(self, rows: int) -> list[tuple[slice, slice]]:
+        """Steps that follow each other, of about `rows` rows together: (which rows, which steps in the order seen)."""
+        steps = len(self.sizes)
+        many = max(1, rows * steps // max(1, self.rows))
+        ends = [0, *accumulate(self.sizes)]
+        found = []
+        for first in range(0, steps, many):
+            last = min(first + many, steps)
+            at = (steps - last, steps - first) if self.backwards else (first, last)
+            found.append((slice(ends[at[0]], ends[at[1]]), slice(first, last)))
+        return found
 
     def running(self, state: Tensor) -> list[Tensor]:
         """(records, n) -> for each step in the order seen, a view of the series that have a row there."""
         return [state] * len(self.sizes) if self.gaps is None else [state[:size] for size in self.sizes]
 
-    def final(self, rows: Tensor) -> Tensor:
-        """The row of each series that is seen last: (rows, n) -> (records, n), a copy."""
+    def final(self, series: Tensor) -> Tensor:
+        """The row of each series that is seen last: series as for `steps` -> (records, n), a copy."""
         if self.gaps:
-            return rows.index_select(0, self.gaps.last)
-        return (rows[: self.records] if self.backwards else rows[-self.records :]).clone()
+            return series.index_select(0, self.gaps.last)
+        return self.steps(series)[-1].clone()
 
     def by_record(self, rows: Tensor) -> Tensor:
         """(rows, n) -> (records, steps, n), records in the order of the batch; zero where a series has ended."""
@@ -97,3 +120,6 @@ class Timeline:
             return rows.view(steps, self.records, width).transpose(0, 1)
         padded = rows.new_zeros(self.records * steps, width).index_copy_(0, self.gaps.places, rows)
         return padded.view(self.records, steps, width)
+
+    def _seen(self, steps: Sequence[Tensor]) -> list[Tensor]:
+        return list(reversed(steps)) if self.backwards else list(steps)
