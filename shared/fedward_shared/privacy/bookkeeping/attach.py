@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from types import MethodType
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ _RULES: Mapping[type[nn.Module], str] = {
     nn.MultiheadAttention: "attention.attention",
     nn.LSTM: "recurrent.recurrent",
     nn.GRU: "recurrent.recurrent",
+    nn.RNN: "recurrent.recurrent",
 }
 """Each layer that has a rule, and where it is: module and function."""
 
@@ -68,7 +70,7 @@ class BookKeeping:
         self._layers = [module for module, rule in covered if rule is not None]
         for module, rule in covered:
             if rule is not None:
-                module.forward = rule(module, self.tape)
+                module.forward = _Noted(module, rule(module, self.tape))
         self._plain = list(names)
         self._guards = [_guard(parameter, name) for parameter, name in names.items()]
         for parameter in self._plain:
@@ -89,6 +91,20 @@ class BookKeeping:
         for parameter in self._plain:
             forget(parameter)
         self.tape.begin()
+
+
+class _Noted:
+    """A layer's forward under book-keeping; a copy of the layer, which has other parameters, has the stock one."""
+
+    def __init__(self, layer: nn.Module, forward: Callable[..., Any]) -> None:
+        self._layer = layer
+        self._forward = forward
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self._forward(*inputs, **options)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MethodType:
+        return MethodType(type(self._layer).forward, memo.get(id(self._layer), self._layer))
 
 
 def _guard(parameter: nn.Parameter, name: str) -> RemovableHandle:

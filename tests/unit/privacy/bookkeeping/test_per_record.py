@@ -115,8 +115,15 @@ def test_a_copy_has_a_tape_of_its_own() -> None:
         with pytest.raises(TrainingError, match="no part"):
             books.tape.squares()
         books.tape.begin()
+        copied = deepcopy(model)
         torch.autograd.backward(score(model(values.float())).sum())
         assert books.tape.squares().shape[1] == 6
+    with torch.no_grad():
+        for parameter in copied.parameters():
+            parameter.zero_()
+    assert not bool(copied(values.float()).any())
+    check(copied.double(), values)
+    assert bool(model(values.float()).any())
 
 
 def test_a_parameter_used_twice_or_in_plain_sight_is_refused() -> None:
