@@ -104,6 +104,28 @@ def test_a_lazy_uniform_compares_with_every_digit() -> None:
     assert abs(inside / times - 1 / 3) < 5.5 * (2 / 9 / times) ** 0.5
 
 
+class _Scripted(KeystreamSource):
+    """Gives the words of a script."""
+
+    def __init__(self, script: list[int]) -> None:
+        super().__init__(bytes(32))
+        self._script = script
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        given, self._script = self._script[:count], self._script[count:]
+        assert len(given) == count
+        return np.array(given, dtype=np.uint64)
+
+
+@pytest.mark.parametrize("scale", [3, 10, (1 << 40) + 7])
+def test_words_that_would_favour_small_numbers_are_refused(scale: int) -> None:
+    """Of the 2⁶³ values that give j, the last 2⁶³ mod s are not used; the one before them gives s - 1."""
+    first = (1 << 63) - (1 << 63) % scale
+    inside, outside = (first - 1) << 1 | 1, first << 1 | 1
+    script = _Scripted([1, 1, 1, inside, outside, (1 << 64) - 1, 2, 2, 2])
+    assert discrete._accepted(scale, 3, script).tolist() == [1 - scale]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 17, 30_000])
 def test_every_count_is_filled(count: int) -> None:
     assert discrete_gaussian(1 << 40, count, source()).shape == (count,)

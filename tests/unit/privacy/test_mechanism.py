@@ -77,6 +77,7 @@ def check_noise(noise: NDArray[np.float64]) -> None:
     assert np.count_nonzero(noise) == len(noise)
     assert len(np.unique(noise)) > 0.9 * len(noise)
     assert kstest(noise, "norm").pvalue > 1e-6
+    assert abs(noise.std() - 1) < 5.5 / (2 * len(noise)) ** 0.5
     for start in range(PORTION, len(noise) - PORTION + 1, PORTION):
         both = np.corrcoef(noise[:PORTION], noise[start : start + PORTION])
         assert abs(float(both[0, 1])) < 6 / PORTION**0.5
