@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,20 +35,20 @@ def convolution(layer: _Convolution, tape: Tape) -> Callable[[Tensor], Tensor]:
     # as (left, right) from the last axis on: what 'same' pads can differ between the ends
     around: list[int] = layer._reversed_padding_repeated_twice  # noqa: SLF001
     even = all(around[place] == around[place + 1] for place in range(0, len(around), 2))
-    stock = layer.padding_mode == "zeros"
+    stock, unnoted = layer.padding_mode == "zeros", layer.forward
     ends = tuple(around[-2::-2]) if stock and even else (0,) * axes
     at = Geometry(layer.kernel_size, layer.stride, ends, layer.dilation, layer.groups)
 
     def forward(values: Tensor) -> Tensor:
-        if not tape.trains(layer.weight, layer.bias):
-            return layer._conv_forward(values, layer.weight, layer.bias)  # noqa: SLF001
+        trained = _Trained.of(layer, tape)
+        if not trained:
+            return unnoted(values)
         _refuse_unbatched(values, axes)
         padding: Any = layer.padding
         if not stock:
             values, padding = functional.pad(values, around, mode=layer.padding_mode), 0
         weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
         output = _FORWARD[axes - 1](values, weight, bias, layer.stride, padding, layer.dilation, layer.groups)
-        trained = _Trained.of(layer, tape)
 
         def note(gradients: Tensor, kept: Tensor) -> None:
             larger = functional.pad(kept, around) if stock and not even else kept
@@ -67,16 +67,14 @@ def transposed_convolution(layer: _Transposed, tape: Tape) -> Callable[..., Tens
     stock = layer.forward
 
     def forward(values: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if not tape.trains(layer.weight, layer.bias):
+        trained = _Trained.of(layer, tape)
+        if not trained:
             return stock(values, output_size)
         _refuse_unbatched(values, axes)
-        extra = layer._output_padding(  # noqa: SLF001
-            values, output_size, *(list(each) for each in (layer.stride, padding, layer.kernel_size)), axes,
-            list(layer.dilation),
-        )  # fmt: skip
+        stride, kernel, dilation = list(layer.stride), list(layer.kernel_size), list(layer.dilation)
+        extra = layer._output_padding(values, output_size, stride, list(padding), kernel, axes, dilation)  # noqa: SLF001
         weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
         output = _BACK[axes - 1](values, weight, bias, layer.stride, padding, extra, layer.groups, layer.dilation)
-        trained = _Trained.of(layer, tape)
         # A kernel may then fit once more into the output than the input has positions.
         uneven = any(more >= step for more, step in zip(extra, layer.stride, strict=True))
         exact = replace(at, padding=(0,) * axes) if uneven else at
@@ -102,8 +100,11 @@ class _Trained:
 
     @classmethod
     def of(cls, layer: _Convolution | _Transposed, tape: Tape) -> _Trained:
-        weight = layer.weight if tape.trains(layer.weight) else None
-        return cls(weight, layer.bias if tape.trains(layer.bias) else None)
+        weight, bias = (cast("nn.Parameter | None", each) for each in (layer.weight, layer.bias))
+        return cls(weight if tape.trains(weight) else None, bias if tape.trains(bias) else None)
+
+    def __bool__(self) -> bool:
+        return self.weight is not None or self.bias is not None
 
 
 def _refuse_unbatched(values: Tensor, axes: int) -> None:

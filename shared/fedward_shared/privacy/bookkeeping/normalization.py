@@ -154,7 +154,7 @@ def _note_channels(
     parts: dict[nn.Parameter, Tensor] = {}
     if trained[0] is not None:
         products = gradients * values
-        grouped = (products.sum(dim=space) if space else products).unflatten(1, (mean.shape[1], -1))
+        grouped = (products.sum(dim=space) if space else products).view(*mean.shape, -1)
         centred = grouped - mean[:, :, None] * shifts.view(grouped.shape)
         parts[trained[0]] = grouping.sums((centred * inverse[:, :, None]).flatten(1))
     if trained[1] is not None:

@@ -67,7 +67,7 @@ def _blocks(flat: Tensor) -> Tensor:
     whole = flat.shape[1] - flat.shape[1] % _BLOCK
     blocks = flat[:, :whole].reshape(len(flat), -1, _BLOCK)
     # Unlike vecdot, vector_norm makes no copy of the size of its input; its square root costs one rounding more.
-    total = torch.linalg.vector_norm(blocks, dim=2).double().square_().sum(dim=1)
+    total: Tensor = torch.linalg.vector_norm(blocks, dim=2).double().square_().sum(dim=1)
     if whole < flat.shape[1]:
         total += torch.linalg.vector_norm(flat[:, whole:], dim=1).double().square_()
     return total

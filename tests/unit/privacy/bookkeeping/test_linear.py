@@ -37,7 +37,7 @@ def test_norms_and_sums_are_those_of_brute_force(
 @pytest.mark.parametrize(("shape", "width"), GRID)
 def test_a_frozen_parameter_has_no_part(shape: tuple[int, ...], width: int, frozen: str) -> None:
     model = layer(shape[-1], width)
-    model.get_parameter(frozen).requires_grad_(requires_grad=False)
+    model.get_parameter(frozen).requires_grad_(False)
     check(model, drawn(6, *shape), owner=ragged([2, 1, 3]))
 
 
@@ -61,8 +61,8 @@ def test_a_layer_that_several_layers_follow_is_noted_once() -> None:
 
         def forward(self, values: Tensor) -> Tensor:
             seen = self.trunk(values)
-            left: Tensor = self.left(seen)
-            return left * self.right(seen).tanh() + seen.sum(dim=1, keepdim=True)
+            both: Tensor = self.left(seen) * self.right(seen).tanh() + seen.sum(dim=1, keepdim=True)
+            return both
 
     check(Forked(), drawn(6, 4), owner=ragged([1, 2, 3]))
 
