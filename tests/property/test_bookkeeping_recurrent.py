@@ -1,6 +1,7 @@
 """Recurrent layers of all shapes and options: the fast norms and clipped sums are those of brute force."""
 
 import os
+from collections.abc import Callable
 
 import torch
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ EXAMPLES = 40 * (10 if os.environ.get("FEDWARD_LONG") else 1)
 class Series(nn.Module):
     """Records (records, steps, inputs + 1), of which the last number at the first step is the length, to scores."""
 
-    def __init__(self, layer: nn.LSTM | nn.GRU, *, packed: bool, given: bool) -> None:
+    def __init__(self, layer: nn.RNNBase, *, packed: bool, given: bool) -> None:
         super().__init__()
         self.layer, self.packed, self.given = layer, packed, given
         self.head = nn.Linear(layer.hidden_size * (1 + layer.bidirectional), 2)
@@ -38,7 +39,7 @@ class Series(nn.Module):
 
 
 @given(
-    lstm=st.booleans(),
+    kind=st.sampled_from([nn.LSTM, nn.GRU, nn.RNN]),
     patients=st.lists(st.lists(st.integers(1, 7), min_size=1, max_size=3), min_size=1, max_size=4),
     widths=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     layers=st.integers(1, 2),
@@ -52,7 +53,7 @@ class Series(nn.Module):
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_recurrent_layers_are_as_brute_force_has_them(
     *,
-    lstm: bool,
+    kind: Callable[..., nn.RNNBase],
     patients: list[list[int]],
     widths: tuple[int, int],
     layers: int,
@@ -65,7 +66,6 @@ def test_recurrent_layers_are_as_brute_force_has_them(
 ) -> None:
     torch.manual_seed(seed)
     lengths = torch.tensor([length for records in patients for length in records])
-    kind = nn.LSTM if lstm else nn.GRU
     model = Series(kind(*widths, layers, **options), packed=packed, given=given_state)
     records = torch.randn(len(lengths), int(lengths.max()), widths[0] + 1, dtype=torch.float64)
     records[:, 0, -1] = lengths

@@ -1,4 +1,4 @@
-"""The rule of `nn.LSTM` and `nn.GRU`: layers, directions, lengths and states, as the stock layers have them."""
+"""The rule of `nn.LSTM`, `nn.GRU` and `nn.RNN`: layers, directions, lengths and states, as the stock layers have."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.bookkeeping.cell import Cell
+from fedward_shared.privacy.bookkeeping.elman import ReluRnn, TanhRnn
 from fedward_shared.privacy.bookkeeping.gru import Gru
 from fedward_shared.privacy.bookkeeping.lstm import Lstm
 from fedward_shared.privacy.bookkeeping.tape import Tape
@@ -19,7 +20,7 @@ from fedward_shared.privacy.bookkeeping.timeline import Timeline
 
 __all__ = ["recurrent"]
 
-_CELLS: dict[str, Any] = {"LSTM": Lstm, "GRU": Gru}
+_CELLS: dict[str, Any] = {"LSTM": Lstm, "GRU": Gru, "RNN_TANH": TanhRnn, "RNN_RELU": ReluRnn}
 
 Series = Tensor | PackedSequence
 States = tuple[Tensor, ...]

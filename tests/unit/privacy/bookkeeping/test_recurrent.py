@@ -1,6 +1,8 @@
-"""The rule of nn.LSTM and nn.GRU: the stock layers' outputs, and brute force's norms and sums, with every option."""
+"""The rule of nn.LSTM, nn.GRU and nn.RNN: the stock layers' outputs, and brute force's norms and sums, all options."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,12 @@ from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 from tests.support.gradients import check, check_bound, check_lost, fast, ragged, score
 
 INPUTS, STATES, STEPS = 4, 5, 6
-KINDS = [nn.LSTM, nn.GRU]
+KINDS = [
+    pytest.param(nn.LSTM, id="LSTM"),
+    pytest.param(nn.GRU, id="GRU"),
+    pytest.param(nn.RNN, id="RNN"),
+    pytest.param(partial(nn.RNN, nonlinearity="relu"), id="ReLU"),
+]
 OPTIONS = [
     pytest.param({}, id="plain"),
     pytest.param({"bias": False}, id="without bias"),
@@ -24,7 +31,7 @@ OPTIONS = [
 OWNERS = [pytest.param(None, id="records"), pytest.param(ragged([1, 3, 2]), id="patients")]
 LENGTHS = torch.tensor([3, 6, 1, 6, 2, 5])
 
-Kind = type[nn.LSTM | nn.GRU]
+Kind = Callable[..., nn.RNNBase]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_option = pytest.mark.parametrize("options", OPTIONS)
 
@@ -276,7 +283,8 @@ def test_projected_states_are_refused() -> None:
 @each_kind
 def test_weights_made_of_others_are_refused(kind: Kind) -> None:
     layer = kind(INPUTS, STATES)
-    nn.utils.weight_norm(layer, "weight_hh_l0")
+    with pytest.warns(FutureWarning):
+        nn.utils.weight_norm(layer, "weight_hh_l0")
     with pytest.raises(UsageError, match="made of others"):
         BookKeeping(layer)
     other = kind(INPUTS, STATES)
