@@ -6,6 +6,8 @@ yet so much that more would not escape them. What they find in a defective step 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,11 +16,12 @@ from fedward_client.vault.training.local_round import stepper_for
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
-from fedward_simulations.audit.canaries import KINDS
+from fedward_simulations.audit.canaries import KINDS, Canaries
 from fedward_simulations.audit.mechanism import MechanismAudit
-from fedward_simulations.audit.releases import Setting, flat
+from fedward_simulations.audit.releases import AuditedStep, Setting, flat
 from fedward_simulations.audit.worlds import Cohort, Patient
 from tests.support.audits import RECORDS_PER_PATIENT, audited_step, broken, small_audit, small_site
+from tests.support.cohorts import MODELS, contract_of, terms_of
 
 torch.set_num_threads(1)
 
@@ -61,6 +64,21 @@ def test_every_kind_of_canary_plays_at_every_setting(audit: MechanismAudit) -> N
 def test_the_attacker_loses_where_there_is_nothing_to_see(audit: MechanismAudit) -> None:
     """A patient of NaN adds exactly nothing, so no game finds him."""
     assert all(one.mu == 0 for one in audit.games if one.game.canary == "trap")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_canary_moves_the_sum_by_more_than_the_clip_norm_whatever_the_model(name: str) -> None:
+    study = replace(audited_step().study, model=terms_of(name), data=contract_of(name))
+    step = AuditedStep(study, "south", seed=0)
+    nobody = Cohort.nobody(study.data.input_shape)
+    canaries = Canaries.design(build(study.model, study.data), study.data, nobody, step.clip_norm, seed=0)
+    moved = {one.name: float(np.linalg.norm(step.noiseless(nobody.joined_by(one)))) for one in canaries.planted}
+    assert moved["trap"] == 0.0
+    assert max(moved.values()) <= 1 + 1e-4
+    assert moved["extreme"] == pytest.approx(1.0, abs=1e-3)  # it is clipped, or it would test nothing
+    crowd = Cohort.crowd(canaries.crowd_member, 4)
+    without, joined = step.noiseless(crowd), step.noiseless(crowd.joined_by(canaries.opposed))
+    assert 0.9 < float(np.linalg.norm(joined - without)) <= 1 + 1e-4
 
 
 def test_a_patient_with_many_records_moves_the_sum_no_further_than_one() -> None:

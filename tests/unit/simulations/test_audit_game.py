@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fedward_simulations.audit.checks import batch_sizes, chosen_alone, contribution, fresh_noise, noise_law
+from fedward_simulations.audit.checks import Finding, batch_sizes, chosen_alone, contribution, fresh_noise, noise_law
 from fedward_simulations.audit.game import Claim, Game, judge
 from fedward_simulations.audit.releases import Setting
 from fedward_simulations.audit.statistics import Statistics, choose, unit
@@ -88,14 +88,16 @@ def test_a_release_that_is_not_finite_stands_out() -> None:
 def test_a_direction_without_length_is_none() -> None:
     assert unit(np.zeros(3)) is None
     assert unit(np.array([np.inf, 1.0])) is None
-    np.testing.assert_allclose(unit(np.array([3.0, 4.0])), [0.6, 0.8])
+    direction = unit(np.array([3.0, 4.0]))
+    assert direction is not None
+    assert direction.tolist() == pytest.approx([0.6, 0.8])
 
 
 NORMAL = np.random.default_rng(7).normal(0, 2.0, (400, 6))
 
 
-def least(findings: Sequence[object]) -> float:
-    return min(getattr(finding, "p_value") for finding in findings)  # noqa: B009  # findings of any check
+def least(findings: Sequence[Finding]) -> float:
+    return min(finding.p_value for finding in findings)
 
 
 def test_noise_that_keeps_the_law_is_not_suspected() -> None:
