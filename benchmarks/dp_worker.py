@@ -1,8 +1,8 @@
 """Measures one model, in a process of its own: `dp_step` starts it, and reads one JSON line for each thread count.
 
-Memory is the peak resident memory of a fresh child for each arm, above its level after the same steps were taken once
-and all was freed (so libraries, kernels and caches are in the level): weights, gradients, momentum, the records,
-activations, noise, whoever allocated them. The child gives freed blocks of 64 KiB and more straight back to the system
+Memory is the peak resident memory of three steps in a fresh child for each arm, above its level after the same steps
+were taken once and all was freed (so libraries, kernels and caches are in the level): weights, gradients, momentum, the
+records, activations, noise, whoever allocated them. What making the arm took and gave back is not in it. The child gives freed blocks of 64 KiB and more straight back to the system
 and has no huge pages, so that what is resident is what is held; the kernel's counters are coarse to about 0.3 MB. On a
 GPU: the peak of PyTorch's allocator.
 
@@ -95,7 +95,7 @@ def _wait() -> None:
 
 
 def peak_memory(make: Callable[[], Arm], device: str) -> float | None:
-    """The peak, in bytes, of making the arm and taking three steps, in a child; None where it cannot do that."""
+    """The peak, in bytes, of three steps and all that they need, in a child; None where it cannot do that."""
     receiving, sending = os.pipe()
     child = os.fork()
     if not child:
@@ -115,9 +115,8 @@ def _peak(make: Callable[[], Arm], device: str) -> float:
     torch.set_num_threads(1)
     if device == "cuda":
         _steps(make)
-        torch.cuda.reset_peak_memory_stats()
         level = torch.cuda.memory_allocated()
-        _steps(make)
+        _steps(make, before=torch.cuda.reset_peak_memory_stats)
         return float(torch.cuda.max_memory_allocated() - level)
     library = ctypes.CDLL(None)
     library.prctl(_NO_HUGE_PAGES, 1, 0, 0, 0)
@@ -125,14 +124,18 @@ def _peak(make: Callable[[], Arm], device: str) -> float:
     library.mallopt(_TRIM_THRESHOLD, 0)
     _steps(make)
     library.malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak
     level = _status("VmRSS")
-    _steps(make)
+    _steps(make, before=_forget_peak)
     return float(_status("VmHWM") - level)
 
 
-def _steps(make: Callable[[], Arm]) -> None:
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak
+
+
+def _steps(make: Callable[[], Arm], before: Callable[[], None] = lambda: None) -> None:
     arm = make()
+    before()
     for _ in range(3):
         arm.step()
     del arm

@@ -34,10 +34,11 @@ def group_norm(layer: nn.GroupNorm, tape: Tape) -> Callable[[Tensor], Tensor]:
         records, channels = given.shape[:2]
         sizes = records, channels, prod(given.shape[2:]), groups, layer.eps
         output, mean, inverse = torch.native_group_norm(given, layer.weight.detach(), layer.bias.detach(), *sizes)
+        statistics = mean.detach(), inverse.detach()  # a note that held on to the graph would keep it for ever
         trained = _trained(layer, tape)
 
         def note(gradients: Tensor, kept: Tensor) -> None:
-            _note_channels(tape, trained, (gradients, kept), (mean.detach(), inverse.detach()))
+            _note_channels(tape, trained, (gradients, kept), statistics)
 
         return tape.watch(output, note, given)
 
@@ -80,10 +81,11 @@ def layer_norm(layer: nn.LayerNorm, tape: Tape) -> Callable[[Tensor], Tensor]:
         output, mean, inverse = torch.native_layer_norm(
             given, layer.normalized_shape, layer.weight.detach(), bias, layer.eps
         )
+        statistics = mean.detach(), inverse.detach()
         trained = _trained(layer, tape)
 
         def note(gradients: Tensor, kept: Tensor) -> None:
-            _note_positions(tape, trained, (gradients, kept), (mean.detach(), inverse.detach()))
+            _note_positions(tape, trained, (gradients, kept), statistics)
 
         return tape.watch(output, note, given)
 
