@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.bookkeeping.columns import Part, columns
 from fedward_shared.privacy.bookkeeping.tape import Tape
 from fedward_shared.privacy.bookkeeping.timeline import Timeline
@@ -65,6 +66,19 @@ class Cell:
         if self.bias_ih is not None and self.bias_hh is not None:
             parts.insert(1, (self.bias_ih.detach() + self.bias_hh.detach())[:, None])
         return torch.cat(parts, dim=1)
+
+    def version(self) -> int:
+        """A number that rises when a parameter is changed in place."""
+        parameters = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return sum(each._version for each in parameters if each is not None)  # noqa: SLF001
+
+    def check(self, version: int) -> None:
+        """Raises a TrainingError if the parameters are not those of the forward pass, whose version this was."""
+        if self.version() != version:
+            raise TrainingError(
+                "a recurrent layer's weights were changed between the forward and the backward pass",
+                hint="Take the optimizer's step after the backward pass.",
+            )
 
     def note(self, gradients: Tensor, seen: Tensor) -> None:
         """Notes everything, by the gradients (rows, d) of those sums."""

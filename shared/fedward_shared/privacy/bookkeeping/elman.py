@@ -60,12 +60,18 @@ def _forward(ctx: Any, values: Tensor, hidden: Tensor, cell: Cell, *, bent: bool
             torch.lerp(minus, one, h.sigmoid_(), out=h)
         else:
             h.relu_()
-    ctx.cell, ctx.shape, ctx.kept = cell, values.shape, (seen, output.detach().clone().view(-1, width))
+    ctx.cell, ctx.version, ctx.shape, ctx.kept = (
+        cell,
+        cell.version(),
+        values.shape,
+        (seen, output.detach().clone().view(-1, width)),
+    )
     return output, timeline.final(output)
 
 
 def _backward(ctx: Any, output: Tensor, hidden: Tensor, *, bent: bool) -> tuple[Tensor | None, Tensor, None]:
     cell: Cell = ctx.cell
+    cell.check(ctx.version)
     seen, states = ctx.kept
     timeline, sums = cell.timeline, torch.empty_like(states)
     hidden, weight = hidden.clone(), cell.weight_hh.detach()

@@ -45,7 +45,7 @@ class Gru(torch.autograd.Function):
             n.addcmul_(r, of_h, value=2).sigmoid_()
             torch.lerp(minus, one, n, out=n)
             torch.lerp(n, place, z, out=h)
-        ctx.cell, ctx.shape, ctx.kept = cell, values.shape, (seen, gates, recalled)
+        ctx.cell, ctx.version, ctx.shape, ctx.kept = cell, cell.version(), values.shape, (seen, gates, recalled)
         return output, timeline.final(output)
 
     @staticmethod
@@ -53,6 +53,7 @@ class Gru(torch.autograd.Function):
     def backward(ctx: Any, output: Tensor, hidden: Tensor) -> tuple[Tensor | None, Tensor, None]:
         """Given the gradients of what `forward` gave."""
         cell: Cell = ctx.cell
+        cell.check(ctx.version)
         seen, gates, recalled = ctx.kept
         timeline, width = cell.timeline, cell.states
         for_x, for_h = torch.empty_like(gates), torch.empty_like(gates)

@@ -49,7 +49,7 @@ class Lstm(torch.autograd.Function):
             torch.mul(c, two, out=tanh_c).sigmoid_()
             torch.lerp(minus, one, tanh_c, out=tanh_c)
             torch.mul(o, tanh_c, out=h)
-        ctx.cell, ctx.shape, ctx.kept = cell, values.shape, (seen, gates, earlier, bent)
+        ctx.cell, ctx.version, ctx.shape, ctx.kept = cell, cell.version(), values.shape, (seen, gates, earlier, bent)
         return output, timeline.final(output), memory
 
     @staticmethod
@@ -59,6 +59,7 @@ class Lstm(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor, Tensor, None]:
         """Given the gradients of what `forward` gave."""
         cell: Cell = ctx.cell
+        cell.check(ctx.version)
         seen, gates, earlier, bent = ctx.kept
         timeline, width = cell.timeline, cell.states
         sums, slopes = torch.empty_like(gates), torch.empty_like(bent)

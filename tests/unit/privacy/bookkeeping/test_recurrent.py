@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
+from fedward_shared.privacy.bookkeeping.verify import verify
 from tests.support.gradients import check, check_bound, check_lost, fast, ragged, score
 
 INPUTS, STATES, STEPS = 4, 5, 6
@@ -312,6 +313,37 @@ def test_a_layer_used_twice_is_refused(kind: Kind) -> None:
     layer, values = kind(INPUTS, INPUTS), drawn(STEPS, 3, INPUTS).float()
     with BookKeeping(layer), pytest.raises(TrainingError, match="twice"):
         torch.autograd.backward(layer(layer(values)[0])[0].sum())
+
+
+@each_kind
+def test_weights_changed_before_the_backward_pass_are_refused(kind: Kind) -> None:
+    layer = kind(INPUTS, STATES)
+    with BookKeeping(layer):
+        output = layer(drawn(STEPS, 3, INPUTS).float())[0]
+        with torch.no_grad():
+            layer.weight_hh_l0.zero_()
+        with pytest.raises(TrainingError, match="changed between"):
+            torch.autograd.backward(output.sum())
+
+
+@each_kind
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_model_is_verified_as_every_other(kind: Kind, batch_first: bool) -> None:
+    verify(Model(kind, batch_first=batch_first, bidirectional=True), drawn(2, 3, INPUTS).float())
+    confused = nn.Sequential(kind(INPUTS, STATES, batch_first=not batch_first), Outputs(batch_first=batch_first))
+    with pytest.raises(UsageError):
+        verify(confused, drawn(2, 3, INPUTS).float())
+
+
+class Outputs(nn.Module):
+    """A layer's outputs alone, records first where they are not already."""
+
+    def __init__(self, *, batch_first: bool) -> None:
+        super().__init__()
+        self.batch_first = batch_first
+
+    def forward(self, given: tuple[Tensor, Tensor]) -> Tensor:
+        return given[0] if self.batch_first else given[0].transpose(0, 1)
 
 
 @each_kind
