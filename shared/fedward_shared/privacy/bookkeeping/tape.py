@@ -78,9 +78,16 @@ class Tape:
 
         All of them are float32 at least.
         """
-        kept = [(values.detach(), values._version) for values in inputs]  # noqa: SLF001
+        # Let go of as soon as noted, as autograd lets go of what it kept.
+        kept: list[tuple[Tensor, int]] | None = [(values.detach(), values._version) for values in inputs]  # noqa: SLF001
 
         def receive(gradient: Tensor) -> None:
+            nonlocal kept
+            if kept is None:
+                raise TrainingError(
+                    "a backward pass went a second time through a layer that one forward pass used",
+                    hint="Call backward() once for each forward pass, on the sum of all losses.",
+                )
             if any(values._version != version for values, version in kept):  # noqa: SLF001
                 raise TrainingError(
                     "a layer's input was changed in place after the layer had used it",
@@ -90,8 +97,10 @@ class Tape:
             if not gradient.shape[0]:
                 self.begin(Grouping.one_each(0))
                 return
+            given = [_wide(values) for values, _ in kept]
+            kept = None
             with torch.no_grad():
-                note(_wide(gradient), *(_wide(values) for values, _ in kept))
+                note(_wide(gradient), *given)
 
         if output._is_view():  # noqa: SLF001  # else an operation in place would part our hook from its history
             output = torch.ops.aten._unsafe_view(output, output.shape)  # noqa: SLF001

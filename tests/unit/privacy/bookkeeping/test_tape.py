@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional
 
 from fedward_shared.errors import TrainingError, UsageError
@@ -128,8 +129,28 @@ def test_a_graph_walked_twice_is_told() -> None:
         books.tape.begin()
         loss = model(records()).sum()
         torch.autograd.backward(loss, retain_graph=True)
-        with pytest.raises(TrainingError, match="was used twice in one step"):
+        books.tape.begin()
+        with pytest.raises(TrainingError, match="went a second time through a layer"):
             torch.autograd.backward(loss)
+
+
+def test_inputs_are_let_go_of_as_the_backward_pass_is_done_with_them() -> None:
+    """Else every step holds all activations to its end."""
+    inside: list[StorageWeakRef] = []
+    held: list[bool] = []
+
+    def wiring(model: Model, values: Tensor) -> Tensor:
+        seen = model.first(values)
+        seen.register_hook(lambda _: held.append(not inside[0].expired()))
+        inner = seen * 1
+        inside.append(StorageWeakRef(inner.untyped_storage()))
+        out: Tensor = model.second(inner)
+        return out
+
+    model = nn.Sequential(Model(wiring), nn.Conv2d(1, 1, 2))
+    with BookKeeping(model):
+        torch.autograd.backward(model[1](model[0](records()).view(4, 1, 2, 2)).sum())
+    assert held == [False]
 
 
 def test_a_step_without_a_backward_pass_is_told() -> None:
