@@ -1,4 +1,7 @@
-"""What no budget may contradict: more events never cost less, and no figure is below a lower bound on the truth."""
+"""What no budget may contradict: no figure is below the truth or far above it, and whatever is worse costs more.
+
+Each figure is within `GRID` above the truth, and two figures may lie on different grids: order holds to within that.
+"""
 
 import math
 import os
@@ -6,11 +9,17 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedward_shared.privacy.accounting import calibrate_noise, epsilon
-from fedward_shared.privacy.events import Event, NoPrivacy, SampledGaussian
+from fedward_shared.privacy.accounting import calibrate_noise, calibrate_rounds, epsilon
+from fedward_shared.privacy.events import AdaptiveGaussian, Event, NoPrivacy, SampledGaussian
+from tests.support.hockey_stick import DIRECTIONS, composed_bracket, one_step_delta
 
 EXAMPLES = 25 * (10 if os.environ.get("FEDWARD_LONG") else 1)
 DELTA = 1e-5
+GRID = 2e-4
+sigmas = st.floats(0.4, 30)
+rates = st.one_of(st.floats(1e-3, 1), st.just(1.0))
+deltas = st.floats(-9, -2).map(lambda exponent: 10**exponent)
+counts = st.sampled_from([1, 2, 7, 30, 200, 1500])
 sampled = st.builds(
     SampledGaussian,
     st.sampled_from([0.7, 1.0, 2.0, 8.0]),
@@ -27,13 +36,65 @@ def phi(x: float) -> float:
 @given(events, sampled)
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_one_more_event_never_costs_less(before: list[Event], more: Event) -> None:
-    assert epsilon([*before, more], DELTA) >= epsilon(before, DELTA)
+    assert epsilon([*before, more], DELTA) >= epsilon(before, DELTA) * (1 - GRID) - 1e-9
 
 
 @given(events)
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_order_does_not_matter(several: list[Event]) -> None:
     assert epsilon(several, DELTA) == epsilon(several[::-1], DELTA)
+
+
+@given(sigmas, rates, st.sampled_from([2, 3, 10, 1000]), st.integers(1, 999), deltas)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_splitting_an_event_changes_no_bit(sigma: float, rate: float, steps: int, part: int, delta: float) -> None:
+    first = part % steps
+    whole = [SampledGaussian(sigma, rate, steps)]
+    pieces = [SampledGaussian(sigma, rate, first), SampledGaussian(sigma, rate, steps - first)]
+    assert epsilon(pieces, delta) == epsilon(whole, delta)
+
+
+@given(
+    sigmas, rates, counts, deltas, st.floats(1.001, 3), st.sampled_from(["sigma", "rate", "steps", "delta", "count"])
+)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
+def test_whatever_is_worse_costs_more(event: SampledGaussian, delta: float, by: float, what: str) -> None:
+    sigma, rate, steps = event.noise_multiplier, event.sampling_rate, event.steps
+    worse_event: dict[str, Event] = {
+        "sigma": SampledGaussian(sigma / by, rate, steps),
+        "rate": SampledGaussian(sigma, min(1.0, rate * by), steps),
+        "steps": SampledGaussian(sigma, rate, math.ceil(steps * by)),
+        "delta": event,
+        "count": AdaptiveGaussian(sigma, by, rate, steps),
+    }
+    better = epsilon([event], delta)
+    worse = epsilon([worse_event[what]], delta / by if what == "delta" else delta)
+    assert worse >= better * (1 - GRID) - 1e-9
+
+
+@given(st.floats(0.2, 30), st.floats(1e-3, 1), st.floats(-10, -2).map(lambda exponent: 10**exponent))
+@settings(max_examples=4 * EXAMPLES, deadline=None)
+def test_one_step_costs_the_truth_and_hardly_more(sigma: float, rate: float, delta: float) -> None:
+    claimed = epsilon([SampledGaussian(sigma, rate, 1)], delta)
+
+    def truth(eps: float) -> float:
+        return max(one_step_delta(direction, sigma, rate, eps) for direction in DIRECTIONS)
+
+    assert truth(claimed) <= delta * (1 + 1e-9)
+    slightly_less = claimed * (1 - 50 * GRID) - 1e-9
+    assert slightly_less <= 0 or truth(slightly_less) > delta
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.6, 5), st.floats(1e-3, 0.9), st.sampled_from([1, 3, 12])), min_size=1, max_size=3),
+    st.sampled_from([1e-3, 1e-5, 1e-7]),
+)
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+def test_mixed_steps_cost_what_another_composition_says(parts: list[tuple[float, float, int]], delta: float) -> None:
+    brackets = [composed_bracket(direction, parts, delta, 2e-4) for direction in DIRECTIONS]
+    low, high = (max(ends) for ends in zip(*brackets, strict=True))
+    claimed = epsilon([SampledGaussian(*part) for part in parts], delta)
+    assert low <= claimed <= high * (1 + GRID) + 1e-9
 
 
 @given(sampled, sampled)
@@ -60,3 +121,13 @@ def test_no_test_of_one_step_beats_the_claim(sigma: float, rate: float, threshol
 def test_calibration_meets_its_target_from_below(target: float, rate: float, steps: int) -> None:
     sigma = calibrate_noise(target_epsilon=target, delta=DELTA, sampling_rate=rate, steps=steps)
     assert 0.995 * target <= epsilon([SampledGaussian(sigma, rate, steps)], DELTA) <= target
+
+
+@given(st.floats(0.05, 10), st.sampled_from([0.7, 1.3, 6.0]), st.sampled_from([0.01, 0.3, 1.0]), st.integers(1, 20))
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+def test_calibrated_rounds_are_the_most_that_fit(target: float, sigma: float, rate: float, steps: int) -> None:
+    rounds = calibrate_rounds(
+        target_epsilon=target, delta=DELTA, noise_multiplier=sigma, sampling_rate=rate, steps_per_round=steps
+    )
+    assert epsilon([SampledGaussian(sigma, rate, rounds * steps)], DELTA) <= target
+    assert epsilon([SampledGaussian(sigma, rate, (rounds + 1) * steps)], DELTA) > target

@@ -16,7 +16,7 @@ from fedward_client.vault.policy import Policy
 from fedward_client.vault.spending import Accountant, check_claims, finite, study_event
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import PolicyError
-from fedward_shared.privacy.events import Event, SampledGaussian
+from fedward_shared.privacy.events import AdaptiveGaussian, Event, NoPrivacy
 from fedward_shared.version import PROTOCOL, VERSION
 
 __all__ = ["check_policy", "in_words", "weigh"]
@@ -83,6 +83,9 @@ def check_policy(study: Study, site: str, policy: Policy, accountant: Accountant
 def in_words(event: Event) -> str:
     """An event for people."""
     steps = "1 step" if event.steps == 1 else f"{event.steps} steps"
-    if isinstance(event, SampledGaussian):
-        return f"{steps}, σ = {event.noise_multiplier:.4g}, q = {event.sampling_rate:.4g}"
-    return f"{steps} without privacy"
+    if isinstance(event, NoPrivacy):
+        return f"{steps} without privacy"
+    noise = f"σ = {event.noise_multiplier:.4g}"
+    if isinstance(event, AdaptiveGaussian):
+        noise += f" and, for the clip's count, {event.count_noise:.4g}"
+    return f"{steps}, {noise}, q = {event.sampling_rate:.4g}"
