@@ -67,6 +67,7 @@ class KeystreamSource:
         self._stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
         self._process = os.getpid()
         self._transform: BoxMuller | None = None
+        self._scratch: _Words = np.empty(0, dtype="<u8")
         self._devices: dict[str, DeviceSource] = {}
 
     @classmethod
@@ -95,12 +96,13 @@ class KeystreamSource:
         """`count` independent standard normal numbers; see `gaussian` for their tail and resolution."""
         if self._transform is None:
             self._transform = BoxMuller()
+            self._scratch = np.empty(PORTION, dtype="<u8")
         values = np.empty(count + count % 2)
-        words = np.empty(min(PORTION, len(values)), dtype="<u8")
         for start in range(0, len(values), PORTION):
             part = values[start : start + PORTION]
-            self._fill(words[: len(part)])
-            self._transform(words[: len(part)], part)
+            words = self._scratch[: len(part)]
+            self._fill(words)
+            self._transform(words, part)
         return values[:count]
 
     def on(self, device: torch.device) -> DeviceSource:
