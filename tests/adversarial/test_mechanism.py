@@ -26,7 +26,10 @@ from tests.support.cohorts import MODELS, contract_of, terms_of
 torch.set_num_threads(1)
 
 
-PLAYED = {"north": ("declared", "probe", "probe, half drawn"), "south": ("declared", "everybody drawn")}
+PLAYED = {
+    "north": ("declared", "probe", "probe, half drawn", "probe, whole round"),
+    "south": ("declared", "everybody drawn"),
+}
 """Site north draws everybody, south half of its patients; the probes are the same at both."""
 
 
@@ -49,6 +52,7 @@ def test_the_attack_is_not_blind(audit: MechanismAudit) -> None:
         found[name] = max(found[name], one.mu / one.claimed_mu)
     assert found.get("probe", 1.0) > 0.4
     assert found.get("probe, half drawn", 1.0) > 0.1
+    assert found.get("probe, whole round", 1.0) > 0.3
     if "probe" in found:
         assert 0.3 * audit.claim.all_steps < audit.implied_epsilon <= audit.claim.all_steps
 
@@ -57,8 +61,10 @@ def test_every_kind_of_canary_plays_at_every_setting(audit: MechanismAudit) -> N
     played = {(one.game.background, one.game.canary, one.game.claim.setting.name) for one in audit.games}
     settings = {one.game.claim.setting.name for one in audit.games}
     assert {("site", kind, "declared") for kind in KINDS} <= played
-    assert {("nobody", kind, name) for kind in KINDS for name in settings - {"declared"}} <= played
-    assert {("crowd", "opposed", name) for name in settings if name.startswith("probe")} <= played
+    assert {
+        ("nobody", kind, name) for kind in KINDS for name in settings - {"declared", "probe, whole round"}
+    } <= played
+    assert {("crowd", "opposed", name) for name in settings & {"probe", "probe, half drawn"}} <= played
 
 
 def test_the_attacker_loses_where_there_is_nothing_to_see(audit: MechanismAudit) -> None:

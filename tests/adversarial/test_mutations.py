@@ -162,6 +162,16 @@ def _patient_repeated(patch: Patch) -> None:
     patch.setattr(steps, "poisson", lambda units, rate, source: np.repeat(poisson(units, rate, source), 2))
 
 
+def _step_without_noise(patch: Patch) -> None:
+    """Releases are noised, but the weights move along the sum without noise."""
+
+    def step(self: PrivateStepper) -> None:
+        self._sum().div_(self._site.normaliser)
+        self._descent.apply()
+
+    patch.setattr(PrivateStepper, "step", step)
+
+
 def _three_times_the_norm(patch: Patch) -> None:
     patch.setattr(FlatClip, "factors", lambda self, squares: _FACTORS(FlatClip(3 * self.sensitivity), squares))
 
@@ -175,6 +185,7 @@ class Mutation:
     caught_by: tuple[str, ...]
 
 
+_ROUND = "game: extreme in nobody, probe, whole round"
 _EXTREME, _MANY, _OPPOSED, _TRAP = (
     f"game: {canary}, probe" for canary in ("extreme in nobody", "many in nobody", "opposed in crowd", "trap in nobody")
 )
@@ -183,6 +194,7 @@ MUTATIONS = (
     Mutation("no clipping", _no_clip, (_EXTREME, "contribution")),
     Mutation("clipping at three times the norm", _three_times_the_norm, (_EXTREME, "contribution")),
     Mutation("half the noise", _half_noise, (_EXTREME, "noise, all coordinates")),
+    Mutation("weights that move along the sum without noise", _step_without_noise, (_ROUND,)),
     Mutation("noise on all but one parameter", _noise_on_part, ("noise, quietest coordinate",)),
     Mutation("noise of the right variance that is not normal", _uniform_noise, ("noise, shape",)),
     Mutation("one noise for two steps", _noise_reused, ("fresh noise",)),
@@ -203,12 +215,12 @@ MUTATIONS = (
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_planted_defect_is_caught(mutation: Mutation, monkeypatch: Patch) -> None:
     mutation.plant(monkeypatch)
-    found = broken(small_audit(settings=("probe",)))
+    found = broken(small_audit(settings=("probe, whole round" if _ROUND in mutation.caught_by else "probe",)))
     assert set(mutation.caught_by) <= found, sorted(found)
 
 
 def test_without_a_defect_nothing_is_found() -> None:
-    assert broken(small_audit(settings=("probe",))) == set()
+    assert broken(small_audit(settings=("probe", "probe, whole round"))) == set()
 
 
 def test_the_page_shows_this_list() -> None:

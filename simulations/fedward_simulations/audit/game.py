@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is charged: ε of one step and of the study's `steps` at `delta`, with the study's q and σ replaced."""
+    """What is charged: ε of one release and of the study's `steps` at `delta`, with the study's q and σ replaced."""
 
     setting: Setting
     steps: int

@@ -30,8 +30,9 @@ Advance = Callable[[int], None]
 
 FALSE_ALARM = 1e-4
 """The most that the probability of "violated" may be, over the whole audit, for a step that keeps its claim."""
-SETTINGS = ("declared", "everybody drawn", "probe", "probe, half drawn")
-"""Where games are played: the study's q and σ; q = 1; both replaced by 1 and 0.5; by 0.5 and 0.5."""
+SETTINGS = ("declared", "everybody drawn", "probe", "probe, half drawn", "probe, whole round")
+"""Where games are played: the study's q and σ; q = 1; both replaced by 1 and 0.5; by 0.5 and 0.5; and what leaves the
+site after all local steps, which together have q = 1 and σ = 0.5."""
 _PROBE_NOISE = 0.5
 _PROBE_RATE = 0.5
 _PILOT_SHARE = 10
@@ -42,6 +43,7 @@ _MOST_COLUMNS = 4096
 _READABLE = 0.05
 _DRAWN_AT_ONCE = 8
 _CERTAIN_DRAWS = 20
+_STEPS_A_DRAW, _FEWEST_ROUNDS = 4, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class _Audit:
         for setting in (loud, halved):
             yield _World(self._nobody, planted, setting)
             yield _World(crowd, (self._canaries.opposed,), setting)
+        whole = Setting(SETTINGS[4], 1.0, _PROBE_NOISE, whole_round=True)
+        yield _World(self._nobody, (self._canaries.extreme,), whole)
 
     def _games(self, world: _World) -> list[Callable[[float], Played]]:
         """Draws once; the verdicts wait until the number of tests, and so the level, is known."""
@@ -184,7 +188,11 @@ class _Audit:
         return [(name, direction) for name, direction in named if direction is not None]
 
     def _values(self, measured: Statistics, cohort: Cohort, setting: Setting) -> Floats:
-        return measured.measure(self._releases(cohort, setting, self._draws, "game"))
+        count = self._draws
+        if setting.whole_round:
+            steps = self._step.study.training.local_steps
+            count = min(count, max(_FEWEST_ROUNDS, _STEPS_A_DRAW * count // steps))
+        return measured.measure(self._releases(cohort, setting, count, "game"))
 
     def _releases(self, cohort: Cohort, setting: Setting, count: int, purpose: str) -> Iterator[Floats]:
         for release in self._step.releases(cohort, setting, count, purpose):
@@ -194,7 +202,8 @@ class _Audit:
     def _claim(self, setting: Setting) -> Claim:
         if setting not in self._claims:
             study = self._step.study
-            self._claims[setting] = Claim.of(setting, study.steps_per_site, study.privacy.delta)
+            times = study.strategy.charged_rounds if setting.whole_round else study.steps_per_site
+            self._claims[setting] = Claim.of(setting, times, study.privacy.delta)
         return self._claims[setting]
 
     def _findings(self) -> Iterator[Finding]:

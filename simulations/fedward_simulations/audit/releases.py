@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fedward_client.vault.training.local_round import stepper_for
+from fedward_client.vault.training.local_round import stepper_for, train_round
 from fedward_shared.errors import TrainingError, UsageError
-from fedward_shared.models.registry import build
+from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 
@@ -30,11 +30,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Sampling rate q and noise multiplier σ of a run; `name` says whether the study declares them."""
+    """Sampling rate q and noise multiplier σ of a release; `name` says whether the study declares them.
+
+    With `whole_round` a release is what leaves the site after a round: the change of the weights. Its T local steps run
+    at σ√T, so that at q = 1 they are together one Gaussian mechanism at σ (Dong, Roth and Su 2019, corollary 3.3).
+    """
 
     name: str
     sampling_rate: float
     noise_multiplier: float
+    whole_round: bool = False
 
 
 class AuditedStep:
@@ -75,8 +80,12 @@ class AuditedStep:
         """`count` releases of steps at the first weights, each (parameters,), independent of one another.
 
         They are in units of the clip norm and before the normaliser: one patient moves them by at most 1, and their
-        noise has deviation σ. `purpose` separates randomness: another purpose, other numbers.
+        noise has deviation σ. Of whole rounds, they are the change of the weights, in units of about the same size.
+        `purpose` separates randomness: another purpose, other numbers.
         """
+        if setting.whole_round:
+            yield from self._rounds(cohort, setting, count, purpose)
+            return
         scale = self.study.sites[self.site].normaliser / self.clip_norm
         with self._stepper(cohort, setting, purpose) as stepper:
             for _ in range(count):
@@ -86,6 +95,23 @@ class AuditedStep:
         """The clipped sum of everybody, (parameters,), in units of the clip norm."""
         (total,) = self.releases(cohort, Setting("noiseless", 1.0, 0.0), 1, "noiseless")
         return total
+
+    def _rounds(self, cohort: Cohort, setting: Setting, count: int, purpose: str) -> Iterator[Floats]:
+        model, data = build(self.study.model, self.study.data), cohort.training_set()
+        weights = initial_weights(self.study.model, self.study.data)
+        study, source = self._at(setting), self._source(cohort, setting, purpose)
+        scale = self.study.sites[self.site].normaliser / self.clip_norm / self.study.training.learning_rate
+        for _ in range(count):
+            try:
+                change = train_round(study, self.site, model=model, data=data, weights=weights, source=source)
+            except TrainingError:
+                yield np.full(self.dimension, np.nan)
+            else:
+                yield np.concatenate([part.ravel() for part in change.values()]).astype(np.float64) * scale
+
+    def _source(self, cohort: Cohort, setting: Setting, purpose: str) -> KeystreamSource:
+        label = f"audit/{purpose}/{cohort.name}/{cohort.count}/{setting}".encode()
+        return KeystreamSource.unsafe_seeded(self._seed, label)
 
     def _release(self, stepper: PrivateStepper) -> Floats:
         """A step that fails is a release too: an attacker sees that nothing came."""
@@ -97,8 +123,7 @@ class AuditedStep:
     @contextmanager
     def _stepper(self, cohort: Cohort, setting: Setting, purpose: str) -> Iterator[PrivateStepper]:
         model = build(self.study.model, self.study.data)
-        label = f"audit/{purpose}/{cohort.name}/{cohort.count}/{setting}".encode()
-        source = KeystreamSource.unsafe_seeded(self._seed, label)
+        source = self._source(cohort, setting, purpose)
         stepper = stepper_for(self._at(setting), self.site, model, cohort.training_set(), source)
         if not isinstance(stepper, PrivateStepper):
             raise TrainingError("the study's step is not the private one")
@@ -111,9 +136,8 @@ class AuditedStep:
         if self.study.resolved is None:
             raise TrainingError("the study has not been published")
         site = replace(self.study.sites[self.site], sampling_rate=setting.sampling_rate)
-        resolved: ResolvedSite = replace(
-            self.study.resolved.sites[self.site], noise_multiplier=setting.noise_multiplier
-        )
+        noise = setting.noise_multiplier * (self.study.training.local_steps**0.5 if setting.whole_round else 1.0)
+        resolved: ResolvedSite = replace(self.study.resolved.sites[self.site], noise_multiplier=noise)
         return replace(
             self.study,
             sites={**self.study.sites, self.site: site},
