@@ -31,7 +31,7 @@ __all__ = ["KeystreamSource", "RandomSource", "refuse_fork"]
 
 _KEY_BYTES = 32
 _UNIT = 2.0**-53
-_ZEROS = bytes(8 * PORTION)
+_ZEROS = memoryview(bytes(8 * PORTION))
 _Doubles = NDArray[np.float64]
 _Words = NDArray[np.uint64]
 
