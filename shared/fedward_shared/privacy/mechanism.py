@@ -120,8 +120,8 @@ class DiscreteGaussianMechanism:
 
     @property
     def scale(self) -> int:
-        """The deviation s of the noise, in cells."""
-        return math.ceil(self.deviation / self.grid)
+        """The deviation s of the noise, in cells: at least 1, whatever the deviation."""
+        return max(1, math.ceil(self.deviation / self.grid))
 
     def integers(self, count: int, source: RandomSource) -> NDArray[np.int64]:
         """The noise of `count` coordinates, in cells: for sums that are masked as integers."""

@@ -176,6 +176,8 @@ def test_discrete_integers_are_whole_cells_of_at_least_the_declared_width() -> N
     noise = made.integers(200_000, source())
     assert abs(noise.std() / 3 - 1) < 0.01
     assert not DiscreteGaussianMechanism(0.0, CELL).integers(5, source()).any()
+    assert DiscreteGaussianMechanism(5e-324, 2.0).scale == 1
+    assert DiscreteGaussianMechanism(5e-324, 2.0).integers(50, source()).any()
 
 
 class _Half(KeystreamSource):
