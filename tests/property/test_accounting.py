@@ -6,7 +6,7 @@ Each figure is within `GRID` above the truth, and two figures may lie on differe
 import math
 import os
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fedward_shared.privacy.accounting import calibrate_noise, calibrate_rounds, epsilon
@@ -55,7 +55,10 @@ def test_splitting_an_event_changes_no_bit(sigma: float, rate: float, steps: int
 
 
 @given(
-    sigmas, rates, counts, deltas, st.floats(1.001, 3), st.sampled_from(["sigma", "rate", "steps", "delta", "count"])
+    st.builds(SampledGaussian, sigmas, rates, counts),
+    deltas,
+    st.floats(1.001, 3),
+    st.sampled_from(["sigma", "rate", "steps", "delta", "count"]),
 )
 @settings(max_examples=2 * EXAMPLES, deadline=None)
 def test_whatever_is_worse_costs_more(event: SampledGaussian, delta: float, by: float, what: str) -> None:
@@ -86,14 +89,15 @@ def test_one_step_costs_the_truth_and_hardly_more(sigma: float, rate: float, del
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.6, 5), st.floats(1e-3, 0.9), st.sampled_from([1, 3, 12])), min_size=1, max_size=3),
+    st.lists(st.tuples(st.floats(0.8, 5), st.floats(1e-3, 0.9), st.sampled_from([1, 3, 12])), min_size=1, max_size=3),
     st.sampled_from([1e-3, 1e-5, 1e-7]),
 )
 @settings(max_examples=EXAMPLES // 2, deadline=None)
 def test_mixed_steps_cost_what_another_composition_says(parts: list[tuple[float, float, int]], delta: float) -> None:
+    claimed = epsilon([SampledGaussian(*part) for part in parts], delta)
+    assume(claimed < 10)  # the other composition's losses end at 26
     brackets = [composed_bracket(direction, parts, delta, 2e-4) for direction in DIRECTIONS]
     low, high = (max(ends) for ends in zip(*brackets, strict=True))
-    claimed = epsilon([SampledGaussian(*part) for part in parts], delta)
     assert low <= claimed <= high * (1 + GRID) + 1e-9
 
 
