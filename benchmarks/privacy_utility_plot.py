@@ -43,8 +43,9 @@ def _panel_of_auc(axes: Axes, levels: Sequence[Level]) -> None:
     if levels:
         only = [one.hospital_only for one in levels[0].declared]
         axes.axhline(sum(only) / len(only), color=_GREY, linestyle=":", label="knowing only the hospital (pooled)")
-    axes.plot([1, 3], [0.88, 0.89], "k_", markersize=12, label="aims (pooled)")
+    axes.plot([1, 3], [0.88, 0.89], "k_", markersize=14, markeredgewidth=2, zorder=5, label="aims (pooled)")
     axes.set_title("AUC on the test rows of random splits")
+    axes.set_ylim(bottom=0.6)
     _finish(axes, "ε of one patient, δ = 1e-5")
 
 
@@ -65,13 +66,14 @@ def _panel_of_accuracy(axes: Axes, levels: Sequence[Level], curve: Sequence[Corr
         [point.accuracy for point, _ in shown],
         "o",
         color=_THEIRS,
-        label="FLamby, steps counted; to the right: what is proven",
+        label="the same, steps counted, up to what is proven",
     )
     for point, worst in shown:
         axes.plot([worst.counted, min(worst.at_most, _LARGEST)], [point.accuracy] * 2, color=_THEIRS, linewidth=1)
     axes.axhline(NO_PRIVACY.accuracy, color=_THEIRS, linestyle="--", linewidth=1, label="FLamby without privacy")
-    axes.set_title("Accuracy, mean over the four hospitals (other rows, see text)")
-    _finish(axes, "ε at the dearest hospital")
+    axes.set_title("Mean accuracy of the four hospitals")
+    axes.set_ylim(bottom=0.48)
+    _finish(axes, "ε of one patient, at the dearest hospital")
 
 
 def _line(axes: Axes, levels: Sequence[Level], name: str, colour: str, label: str) -> None:
