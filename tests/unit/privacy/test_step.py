@@ -16,6 +16,7 @@ from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy import sums
 from fedward_shared.privacy.bookkeeping import tape as tapes
+from fedward_shared.privacy.bookkeeping import verify as verifying
 from fedward_shared.privacy.clipping import SLACK, AdaptiveClip, Clip, FlatClip, PerLayerClip
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.flat import FlatModel
@@ -184,6 +185,28 @@ def test_a_model_with_no_provable_norm_is_refused_before_any_step(model: nn.Modu
     assert refused.value.hint
     assert len(before) == len({parameter.untyped_storage().data_ptr() for parameter in model.parameters()})
     assert model(torch.zeros(2, 3)).shape == (2, 3 if isinstance(model, Tied) else 1)
+
+
+def test_a_model_is_tried_once_and_again_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[nn.Module] = []
+    real = verifying._try
+
+    def watched(trial: nn.Module, example: Tensor) -> None:
+        tried.append(trial)
+        real(trial, example)
+
+    monkeypatch.setattr(verifying, "_try", watched)
+    model, data = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1)), training_set((3,), UNITS)
+    for _ in range(3):
+        stepper(model, data).close()
+    assert len(tried) == 1
+    model[0].requires_grad_(False)
+    stepper(model, data).close()
+    model[0].requires_grad_(True)
+    model.append(nn.BatchNorm1d(1))
+    with pytest.raises(UsageError, match="mixes"):
+        stepper(model, data)
+    assert len(tried) == 3
 
 
 @pytest.mark.parametrize("model", [Tied(), Idle()])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +22,28 @@ __all__ = ["verify"]
 _RECORDS = 3
 _TOLERANCE = 1e-6
 
+_PASSED: WeakKeyDictionary[nn.Module, tuple[object, ...]] = WeakKeyDictionary()
+"""Models that passed, and what they looked like then."""
+
 
 def verify(model: nn.Module, example: Tensor) -> None:
     """Checks the fast way on three made-up records, shaped like those of `example`, under made-up weights.
 
-    Neither a record's values nor the weights that a coordinator sent have any say.
+    Neither a record's values nor the weights that a coordinator sent have any say. A model that passed is not tried
+    again until its layers, its frozen parameters or the kind of its records change.
 
     Raises:
         UsageError: the model cannot be trained the fast way: named, with what to do.
     """
-    trial = deepcopy(model).double()
+    trainable = tuple(parameter.requires_grad for parameter in model.parameters())
+    seen = (repr(model), trainable, example.shape[1:], example.dtype)
+    if _PASSED.get(model) == seen:
+        return
+    _try(deepcopy(model).double(), example)
+    _PASSED[model] = seen
+
+
+def _try(trial: nn.Module, example: Tensor) -> None:
     trial.train()
     for module in trial.modules():
         if getattr(module, "dropout", None) or isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001
