@@ -7,6 +7,7 @@ states), they take part in one matrix product a step on the way there, and in on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from fedward_shared.privacy.bookkeeping.columns import Part, columns
 from fedward_shared.privacy.bookkeeping.tape import Tape
 from fedward_shared.privacy.bookkeeping.timeline import Timeline
 
-__all__ = ["CACHED", "Cell", "sigmoid_slope", "tanh_slope"]
+__all__ = ["CACHED", "Cell", "sigmoid_slope", "take", "tanh_slope"]
 
 CACHED = 2**17
 """How many numbers to go through at a time: those of half a megabyte stay near the processor."""
@@ -72,14 +73,6 @@ class Cell:
         parameters = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         return sum(each._version for each in parameters if each is not None)  # noqa: SLF001
 
-    def check(self, version: int) -> None:
-        """Raises a TrainingError if the parameters are not those of the forward pass, whose version this was."""
-        if self.version() != version:
-            raise TrainingError(
-                "a recurrent layer's weights were changed between the forward and the backward pass",
-                hint="Take the optimizer's step after the backward pass.",
-            )
-
     def note(self, gradients: Tensor, seen: Tensor) -> None:
         """Notes everything, by the gradients (rows, d) of those sums."""
         shared = [
@@ -107,3 +100,24 @@ class Cell:
 
     def _note(self, gradients: Tensor, seen: Tensor, parts: list[Part]) -> None:
         columns(self.tape, self.timeline.by_record(gradients), self.timeline.by_record(seen), parts, whole=self.whole)
+
+
+def take(ctx: Any) -> tuple[Tensor, ...]:
+    """What a forward pass left in `ctx.kept`, which lets go of it; `ctx` has the `cell` and its `version` then, too.
+
+    Raises:
+        TrainingError: it was taken before, or the parameters are not those of the forward pass.
+    """
+    kept: tuple[Tensor, ...] | None = ctx.kept
+    ctx.kept = None
+    if kept is None:
+        raise TrainingError(
+            "a backward pass went a second time through a layer that one forward pass used",
+            hint="Call backward() once for each forward pass, on the sum of all losses.",
+        )
+    if ctx.cell.version() != ctx.version:
+        raise TrainingError(
+            "a recurrent layer's weights were changed between the forward and the backward pass",
+            hint="Take the optimizer's step after the backward pass.",
+        )
+    return kept

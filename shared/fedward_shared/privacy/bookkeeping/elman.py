@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedward_shared.privacy.bookkeeping.cell import Cell, tanh_slope
+from fedward_shared.privacy.bookkeeping.cell import Cell, take, tanh_slope
 
 __all__ = ["ReluRnn", "TanhRnn"]
 
@@ -71,8 +71,7 @@ def _forward(ctx: Any, values: Tensor, hidden: Tensor, cell: Cell, *, bent: bool
 
 def _backward(ctx: Any, output: Tensor, hidden: Tensor, *, bent: bool) -> tuple[Tensor | None, Tensor, None]:
     cell: Cell = ctx.cell
-    cell.check(ctx.version)
-    seen, states = ctx.kept
+    seen, states = take(ctx)
     timeline, sums = cell.timeline, torch.empty_like(states)
     hidden, weight = hidden.clone(), cell.weight_hh.detach()
     steps = zip(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedward_shared.privacy.bookkeeping.cell import CACHED, Cell, sigmoid_slope, tanh_slope
+from fedward_shared.privacy.bookkeeping.cell import CACHED, Cell, sigmoid_slope, take, tanh_slope
 
 __all__ = ["Gru"]
 
@@ -53,32 +53,41 @@ class Gru(torch.autograd.Function):
     def backward(ctx: Any, output: Tensor, hidden: Tensor) -> tuple[Tensor | None, Tensor, None]:
         """Given the gradients of what `forward` gave."""
         cell: Cell = ctx.cell
-        cell.check(ctx.version)
-        seen, gates, recalled = ctx.kept
-        timeline, width = cell.timeline, cell.states
-        for_x, for_h = torch.empty_like(gates), torch.empty_like(gates)
-        hidden, weight = hidden.clone(), cell.weight_hh.detach()
-        parts = (
-            *(for_h, for_h.view(-1, 3, width), for_h[:, : 2 * width]),
-            *(for_x[:, : 2 * width], for_x[:, 2 * width :], gates[:, width : 2 * width]),
-        )
-        steps = list(
-            zip(
-                *(timeline.split(each) for each in parts), timeline.steps(output), timeline.running(hidden), strict=True
-            )
-        )
-        for rows, run in reversed(timeline.runs(CACHED // (4 * width))):
-            _factors(gates[rows], recalled[rows], seen[rows, -width:], for_x[rows, 2 * width :], for_h[rows])
-            for of_h, by_gate, open_, copy, new, keep, of_output, h in reversed(steps[run]):
-                h.add_(of_output)
-                by_gate.mul_(h[:, None])
-                new.mul_(h)
-                copy.copy_(open_)
-                h.mul_(keep).addmm_(of_h, weight)
+        hidden = hidden.clone()
+        for_x, for_h, seen = _walk_back(ctx, output, hidden)
         cell.note_inputs(for_x, seen)
-        cell.note_states(for_h, seen)
         inputs = (for_x @ cell.weight_ih.detach()).view(ctx.shape) if ctx.needs_input_grad[0] else None
+        del for_x
+        cell.note_states(for_h, seen)
         return inputs, hidden, None
+
+
+def _walk_back(ctx: Any, output: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x's and of h's part of the sums, (rows, 3 * states) each, and what the gates saw.
+
+    `hidden`, the gradient of the last state, becomes that of the first. What else the forward pass kept is gone
+    afterwards, before each patient's own gradient takes its place.
+    """
+    cell: Cell = ctx.cell
+    seen, gates, recalled = take(ctx)
+    timeline, width = cell.timeline, cell.states
+    for_x, for_h, weight = torch.empty_like(gates), torch.empty_like(gates), cell.weight_hh.detach()
+    parts = (
+        *(for_h, for_h.view(-1, 3, width), for_h[:, : 2 * width]),
+        *(for_x[:, : 2 * width], for_x[:, 2 * width :], gates[:, width : 2 * width]),
+    )
+    steps = list(
+        zip(*(timeline.split(each) for each in parts), timeline.steps(output), timeline.running(hidden), strict=True)
+    )
+    for rows, run in reversed(timeline.runs(CACHED // (4 * width))):
+        _factors(gates[rows], recalled[rows], seen[rows, -width:], for_x[rows, 2 * width :], for_h[rows])
+        for of_h, by_gate, open_, copy, new, keep, of_output, h in reversed(steps[run]):
+            h.add_(of_output)
+            by_gate.mul_(h[:, None])
+            new.mul_(h)
+            copy.copy_(open_)
+            h.mul_(keep).addmm_(of_h, weight)
+    return for_x, for_h, seen
 
 
 def _factors(gates: Tensor, recalled: Tensor, before: Tensor, new: Tensor, for_h: Tensor) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedward_shared.privacy.bookkeeping.cell import CACHED, Cell, sigmoid_slope, tanh_slope
+from fedward_shared.privacy.bookkeeping.cell import CACHED, Cell, sigmoid_slope, take, tanh_slope
 
 __all__ = ["Lstm"]
 
@@ -59,34 +59,44 @@ class Lstm(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor, Tensor, None]:
         """Given the gradients of what `forward` gave."""
         cell: Cell = ctx.cell
-        cell.check(ctx.version)
-        seen, gates, earlier, bent = ctx.kept
-        timeline, width = cell.timeline, cell.states
-        sums, slopes = torch.empty_like(gates), torch.empty_like(bent)
-        by_gate = sums.view(-1, 4, width)
-        hidden, memory, weight = hidden.clone(), memory.clone(), cell.weight_hh.detach()
-        parts = (sums, by_gate[:, :3], by_gate[:, 3], slopes, gates[:, width : 2 * width])
-        steps = list(
-            zip(
-                *(timeline.split(each) for each in parts),
-                timeline.steps(output),
-                timeline.running(hidden),
-                timeline.running(memory),
-                strict=True,
-            )
-        )
-        for rows, run in reversed(timeline.runs(CACHED // (4 * width))):
-            _factors(gates[rows], earlier[rows], bent[rows], sums[rows], slopes[rows])
-            for of_sums, of_c, of_o, slope, forget, of_output, h, c in reversed(steps[run]):
-                h.add_(of_output)
-                c.addcmul_(h, slope)
-                of_c.mul_(c[:, None])
-                of_o.mul_(h)
-                torch.mm(of_sums, weight, out=h)
-                c.mul_(forget)
+        hidden, memory = hidden.clone(), memory.clone()
+        sums, seen = _walk_back(ctx, output, hidden, memory)
         cell.note(sums, seen)
         inputs = (sums @ cell.weight_ih.detach()).view(ctx.shape) if ctx.needs_input_grad[0] else None
         return inputs, hidden, memory, None
+
+
+def _walk_back(ctx: Any, output: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of the sums that went through the gates, (rows, 4 * states), and what the gates saw.
+
+    `hidden` and `memory`, the gradients of the last states, become those of the first. What else the forward pass kept
+    is gone afterwards, before each patient's own gradient takes its place.
+    """
+    cell: Cell = ctx.cell
+    seen, gates, earlier, bent = take(ctx)
+    timeline, width = cell.timeline, cell.states
+    sums, slopes = torch.empty_like(gates), torch.empty_like(bent)
+    by_gate, weight = sums.view(-1, 4, width), cell.weight_hh.detach()
+    parts = (sums, by_gate[:, :3], by_gate[:, 3], slopes, gates[:, width : 2 * width])
+    steps = list(
+        zip(
+            *(timeline.split(each) for each in parts),
+            timeline.steps(output),
+            timeline.running(hidden),
+            timeline.running(memory),
+            strict=True,
+        )
+    )
+    for rows, run in reversed(timeline.runs(CACHED // (4 * width))):
+        _factors(gates[rows], earlier[rows], bent[rows], sums[rows], slopes[rows])
+        for of_sums, of_c, of_o, slope, forget, of_output, h, c in reversed(steps[run]):
+            h.add_(of_output)
+            c.addcmul_(h, slope)
+            of_c.mul_(c[:, None])
+            of_o.mul_(h)
+            torch.mm(of_sums, weight, out=h)
+            c.mul_(forget)
+    return sums, seen
 
 
 def _factors(gates: Tensor, earlier: Tensor, bent: Tensor, sums: Tensor, slopes: Tensor) -> None:

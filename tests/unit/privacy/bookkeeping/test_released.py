@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 
 
@@ -35,6 +36,7 @@ LAYERS = [
     nn.RMSNorm(4),
     nn.LSTM(4, 4, batch_first=True),
     nn.GRU(4, 4, batch_first=True),
+    nn.RNN(4, 4, batch_first=True),
     nn.MultiheadAttention(4, 2, batch_first=True),
     nn.TransformerEncoderLayer(4, 2, 4, dropout=0.0, batch_first=True),
 ]
@@ -71,3 +73,14 @@ def test_a_step_on_tokens_leaves_nothing_behind(layer: nn.Module) -> None:
     del books
     gc.collect()
     assert tape() is None
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_recurrent_graph_that_is_walked_twice_is_told(kind: type[nn.LSTM | nn.GRU | nn.RNN]) -> None:
+    model = First(kind(4, 4, batch_first=True), take)
+    with BookKeeping(model) as books:
+        books.tape.begin()
+        values = model.layer(torch.randn(3, 6, 4))[0].sum()
+        torch.autograd.backward(values, retain_graph=True)
+        with pytest.raises(TrainingError, match="went a second time"):
+            torch.autograd.backward(values)
