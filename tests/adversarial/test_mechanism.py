@@ -17,7 +17,7 @@ from fedward_shared.models.registry import build
 from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_simulations.audit.canaries import KINDS, Canaries
-from fedward_simulations.audit.mechanism import MechanismAudit
+from fedward_simulations.audit.mechanism import MechanismAudit, audit_mechanism
 from fedward_simulations.audit.releases import AuditedStep, Setting, flat
 from fedward_simulations.audit.worlds import Cohort, Patient
 from tests.support.audits import RECORDS_PER_PATIENT, audited_step, broken, small_audit, small_site
@@ -116,6 +116,16 @@ def test_a_step_moves_the_weights_by_what_it_releases_and_nothing_else() -> None
         stepper.step()
     moved = before - flat(list(trained.parameters()))
     np.testing.assert_allclose(moved, study.training.learning_rate * release, rtol=1e-4, atol=1e-6)
+
+
+def test_what_was_planned_is_what_was_made() -> None:
+    planned: list[int] = []
+    made: list[int] = []
+    step = audited_step("south")
+    settings = ("probe", "probe, whole round")
+    audit_mechanism(step, small_site(), draws=100, seed=0, settings=settings, advance=made.append, begin=planned.append)
+    assert sum(made) == sum(planned)
+    assert len(planned) == 1
 
 
 def test_the_audited_step_has_the_declared_constants_where_nothing_is_probed() -> None:

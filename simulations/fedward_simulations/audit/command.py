@@ -103,6 +103,7 @@ class _Bench:
             seed=self._request.seed,
             extra_tests=_RUNS,
             advance=_advance(self._progress, task),
+            begin=lambda total: self._progress.update(task, total=total),
         )
 
     def one_run(self) -> tuple[OneRun, ...]:

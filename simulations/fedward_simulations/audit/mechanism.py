@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,9 @@ import numpy.typing as npt
 from fedward_shared.models.registry import build
 from fedward_simulations.audit.bounds import family_epsilon
 from fedward_simulations.audit.canaries import Canaries
-from fedward_simulations.audit.checks import Finding, batch_sizes, chosen_alone, contribution, fresh_noise, noise_law
+from fedward_simulations.audit.checks import Finding
 from fedward_simulations.audit.game import Claim, Game, Played, judge
+from fedward_simulations.audit.laws import CROWD, Laws
 from fedward_simulations.audit.releases import AuditedStep, Setting
 from fedward_simulations.audit.statistics import Statistics, unit
 from fedward_simulations.audit.worlds import Cohort, Patient
@@ -36,13 +36,6 @@ site after all local steps, which together have q = 1 and σ = 0.5."""
 _PROBE_NOISE = 0.5
 _PROBE_RATE = 0.5
 _PILOT_SHARE = 10
-_CROWD = 4
-_PATIENTS = 256
-_MOST_VALUES = 4_000_000
-_MOST_COLUMNS = 4096
-_READABLE = 0.05
-_DRAWN_AT_ONCE = 8
-_CERTAIN_DRAWS = 20
 _STEPS_A_DRAW, _FEWEST_ROUNDS = 4, 400
 
 
@@ -105,19 +98,22 @@ def audit_mechanism(
     settings: Sequence[str] = SETTINGS,
     extra_tests: int = 0,
     advance: Advance | None = None,
+    begin: Advance | None = None,
 ) -> MechanismAudit:
     """Plays every game and makes every check.
 
     Args:
         step: what is audited.
-        site: the site's own patients, as a background (the first 256 are used).
+        site: the site's own patients, as a background.
         draws: releases in each world of each game, half of them held out.
         seed: UNSAFE: of the candidates for canaries.
         settings: which of `SETTINGS` to play games at; the checks are made all the same.
         extra_tests: how many further tests share the false alarm.
         advance: told of releases made.
+        begin: told how many releases there will be.
     """
-    return _Audit(step, site, draws, seed, advance or _nobody_listens).run(settings, extra_tests)
+    audit = _Audit(step, site, draws, seed, advance or _nobody_listens)
+    return audit.run(settings, extra_tests, begin or _nobody_listens)
 
 
 class _Audit:
@@ -128,12 +124,14 @@ class _Audit:
         self._nobody = Cohort.nobody(study.data.input_shape)
         model = build(study.model, study.data)
         self._canaries = Canaries.design(model, study.data, site, step.clip_norm, seed=seed)
+        self._laws = Laws(step, self._canaries, draws=draws, advance=advance)
         self._claims: dict[Setting, Claim] = {}
 
-    def run(self, settings: Sequence[str], extra_tests: int) -> MechanismAudit:
+    def run(self, settings: Sequence[str], extra_tests: int, begin: Advance) -> MechanismAudit:
         worlds = [world for world in self._plan() if world.setting.name in settings]
+        begin(self._laws.planned + sum(self._planned(world) for world in worlds))
         played: list[Callable[[float], Played]] = [game for world in worlds for game in self._games(world)]
-        findings = tuple(self._findings())
+        findings = tuple(self._laws.findings())
         alpha = FALSE_ALARM / (len(played) + len(findings) + extra_tests)
         return MechanismAudit(
             tuple(game(alpha) for game in played), findings, alpha, self._draws, self._claim(self._step.declared)
@@ -144,7 +142,7 @@ class _Audit:
         everybody = Setting(SETTINGS[1], 1.0, declared.noise_multiplier)
         loud = Setting(SETTINGS[2], 1.0, _PROBE_NOISE)
         halved = Setting(SETTINGS[3], _PROBE_RATE, _PROBE_NOISE)
-        crowd = Cohort.crowd(self._canaries.crowd_member, _CROWD)
+        crowd = Cohort.crowd(self._canaries.crowd_member, CROWD)
         yield _World(self._site, planted, declared)
         if declared.sampling_rate < 1:
             yield _World(self._nobody, planted, declared)
@@ -174,10 +172,25 @@ class _Audit:
 
         return [one(canary) for canary in world.canaries]
 
+    def _planned(self, world: _World) -> int:
+        return (1 + len(world.canaries)) * (self._pilot_draws + self._game_draws(world.setting))
+
+    @property
+    def _pilot_draws(self) -> int:
+        return max(2, self._draws // _PILOT_SHARE)
+
+    def _game_draws(self, setting: Setting) -> int:
+        if not setting.whole_round:
+            return self._draws
+        steps = self._step.study.training.local_steps
+        return min(self._draws, max(_FEWEST_ROUNDS, _STEPS_A_DRAW * self._draws // steps))
+
     def _pilot(self, cohort: Cohort, setting: Setting) -> Floats:
         """The mean of a few releases that are used for nothing else."""
-        count = max(2, self._draws // _PILOT_SHARE)
-        return np.asarray(np.mean(list(self._releases(cohort, setting, count, "pilot")), axis=0))
+        total = np.zeros(self._step.dimension)
+        for release in self._releases(cohort, setting, self._pilot_draws, "pilot"):
+            total += release
+        return total / self._pilot_draws
 
     def _directions(self, world: _World, canary: Patient, without: Floats) -> list[tuple[str, Floats]]:
         """Where to look: along the canary's own clipped gradient, and from one world's mean to the other's."""
@@ -188,11 +201,7 @@ class _Audit:
         return [(name, direction) for name, direction in named if direction is not None]
 
     def _values(self, measured: Statistics, cohort: Cohort, setting: Setting) -> Floats:
-        count = self._draws
-        if setting.whole_round:
-            steps = self._step.study.training.local_steps
-            count = min(count, max(_FEWEST_ROUNDS, _STEPS_A_DRAW * count // steps))
-        return measured.measure(self._releases(cohort, setting, count, "game"))
+        return measured.measure(self._releases(cohort, setting, self._game_draws(setting), "game"))
 
     def _releases(self, cohort: Cohort, setting: Setting, count: int, purpose: str) -> Iterator[Floats]:
         for release in self._step.releases(cohort, setting, count, purpose):
@@ -205,64 +214,6 @@ class _Audit:
             times = study.strategy.charged_rounds if setting.whole_round else study.steps_per_site
             self._claims[setting] = Claim.of(setting, times, study.privacy.delta)
         return self._claims[setting]
-
-    def _findings(self) -> Iterator[Finding]:
-        crowd = Cohort.crowd(self._canaries.crowd_member, _CROWD)
-        for background, canaries in ((self._nobody, self._canaries.planted), (crowd, (self._canaries.opposed,))):
-            without = self._step.noiseless(background)
-            for canary in canaries:
-                joined = self._step.noiseless(background.joined_by(canary))
-                yield contribution(f"{canary.name} joins {background.name}", without, joined)
-        yield from self._noise()
-        yield from self._sampling()
-
-    def _noise(self) -> Iterator[Finding]:
-        """Noise alone: of an empty batch, and of a batch that holds the canary, whose part is known and taken away."""
-        everybody = Setting("everybody drawn", 1.0, self._step.declared.noise_multiplier)
-        columns = self._columns()
-        count = max(8, min(self._draws, _MOST_VALUES // len(columns)))
-        for where, cohort in (
-            ("empty batch", self._nobody),
-            ("batch of one", self._nobody.joined_by(self._canaries.extreme)),
-        ):
-            known = self._step.noiseless(cohort)
-            noise = np.stack(
-                [(release - known)[columns] for release in self._releases(cohort, everybody, count, "noise")]
-            )
-            yield from noise_law(where, noise, everybody.noise_multiplier)
-            yield fresh_noise(where, noise)
-
-    def _sampling(self) -> Iterator[Finding]:
-        """Patients who are all alike make the batch's size readable from the release, at next to no noise."""
-        declared = self._step.declared.sampling_rate
-        member = self._canaries.crowd_member
-        one = self._step.noiseless(self._nobody.joined_by(member))
-        length = float(np.linalg.norm(one))
-        if not 0 < length < np.inf:
-            return
-        for rate in sorted({declared, _PROBE_RATE, 1.0}):
-            patients = int(np.clip(ceil(_DRAWN_AT_ONCE / rate), 2 * _DRAWN_AT_ONCE, 512))
-            quiet = Setting("nearly noiseless", rate, _READABLE * length)
-            where = f"q = {rate:g}"
-            sizes = self._sizes(Cohort.crowd(member, patients), quiet, one)
-            yield from batch_sizes(f"{where}, {patients} patients", sizes, patients, rate)
-            if rate < 1:
-                alone = self._sizes(self._nobody.joined_by(member), quiet, one)
-                yield from chosen_alone(where, alone > 0, rate)
-
-    def _sizes(self, cohort: Cohort, setting: Setting, one: Floats) -> npt.NDArray[np.int64]:
-        along = one / float(one @ one)
-        count = self._draws if setting.sampling_rate < 1 else min(self._draws, _CERTAIN_DRAWS)
-        read = [float(release @ along) for release in self._releases(cohort, setting, count, "sizes")]
-        return np.rint(np.nan_to_num(read, nan=-1.0)).astype(np.int64)
-
-    def _columns(self) -> npt.NDArray[np.int64]:
-        """All coordinates, or the first of each tensor and an even choice of the others where there are many."""
-        study = self._step.study
-        shapes = [parameter.numel() for parameter in build(study.model, study.data).parameters()]
-        firsts = np.cumsum([0, *shapes[:-1]])
-        even = np.linspace(0, self._step.dimension - 1, min(self._step.dimension, _MOST_COLUMNS))
-        return np.union1d(firsts, even.astype(np.int64))
 
 
 def _nobody_listens(_: int) -> None:
