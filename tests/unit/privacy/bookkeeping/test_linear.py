@@ -93,6 +93,13 @@ def test_positions_that_cancel_do_not_slip_through_the_clip(positions: int, auto
         check_bound(model, records, steady, clip=clip, autocast=autocast)
 
 
+@pytest.mark.parametrize("rest", [1e-6, 1e-5, 1e-4])
+def test_of_small_layers_rounding_does_not_average_out(rest: float) -> None:
+    """Without what `gram_squares` adds for float32, patients come out longer than their bound by up to a half."""
+    half = drawn(12, 1, 3) * 1e3
+    check_bound(layer(3, 3, bias=False), torch.cat([half, -half * (1 - rest)], dim=1).float(), steady)
+
+
 def steady(output: Tensor) -> Tensor:
     """A loss whose gradient is the same at all positions."""
     mixture = torch.linspace(-1, 2, output.shape[-1]).sin().to(output.dtype)
