@@ -127,8 +127,8 @@ class Tape:
         grouping = self.of_records(gradients, *(values for _, values in given))
         if not given and not added:
             return
-        rows = gradients.reshape(gradients.shape[0], -1, gradients.shape[-1])
-        flat = [(weight, values.reshape(values.shape[0], -1, values.shape[-1])) for weight, values in given]
+        rows = _by_position(gradients)
+        flat = [(weight, _by_position(values)) for weight, values in given]
         if rows.shape[1] * grouping.most == 1:
             self._rank_one(rows.squeeze(1), [(weight, values.squeeze(1)) for weight, values in flat], added)
         elif self._ghost_is_cheaper(rows, flat):
@@ -293,6 +293,11 @@ def _add_biases(total: Tensor, biases: Iterable[nn.Parameter], sinks: Sinks) -> 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.stack(list(parts)).sum(dim=0)
+
+
+def _by_position(values: Tensor) -> Tensor:
+    """(records, positions..., n) -> (records, positions, n); of nobody, too, where reshape could not tell how many."""
+    return values.unsqueeze(1) if values.dim() == len(("records", "n")) else values.flatten(1, -2)
 
 
 def _wide(values: Tensor) -> Tensor:

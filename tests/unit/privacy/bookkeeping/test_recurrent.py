@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from fedward_shared.errors import TrainingError, UsageError
+from fedward_shared.privacy.bookkeeping import gru, lstm
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 from fedward_shared.privacy.bookkeeping.verify import verify
 from tests.support.gradients import check, check_bound, check_lost, fast, ragged, score
@@ -171,6 +172,18 @@ def test_one_step_and_many(kind: Kind, steps: int, owner: Tensor | None) -> None
 
 @each_kind
 @each_option
+@pytest.mark.parametrize("way", ["", "unsorted"])
+@pytest.mark.parametrize("numbers", [1, 300])
+def test_it_does_not_matter_how_many_steps_stay_near_the_processor(
+    *, monkeypatch: pytest.MonkeyPatch, kind: Kind, options: dict[str, Any], way: str, numbers: int
+) -> None:
+    for module in (lstm, gru):
+        monkeypatch.setattr(module, "CACHED", numbers)
+    check(Model(kind, packed=way, **options), numbered())
+
+
+@each_kind
+@each_option
 @pytest.mark.parametrize("owner", OWNERS)
 @pytest.mark.parametrize("way", ["sorted", "unsorted"])
 def test_series_of_several_lengths(kind: Kind, options: dict[str, Any], owner: Tensor | None, way: str) -> None:
@@ -225,10 +238,10 @@ def test_changes_in_place_around_the_layer_do_no_harm(kind: Kind) -> None:
 
 @each_kind
 def test_a_batch_of_nobody(kind: Kind) -> None:
-    model = Model(kind, bidirectional=True)
-    found = fast(model, torch.zeros(0, STEPS, INPUTS))
-    assert found.squares.shape[1] == 0
-    assert not found.total.any()
+    for steps in (1, 2, STEPS):
+        found = fast(Model(kind, bidirectional=True), torch.zeros(0, steps, INPUTS))
+        assert found.squares.shape[1] == 0
+        assert not found.total.any()
 
 
 # -- bounds -----------------------------------------------------------------------------------------------------------
@@ -321,7 +334,7 @@ def test_weights_changed_before_the_backward_pass_are_refused(kind: Kind) -> Non
     with BookKeeping(layer):
         output = layer(drawn(STEPS, 3, INPUTS).float())[0]
         with torch.no_grad():
-            layer.weight_hh_l0.zero_()
+            layer.get_parameter("weight_hh_l0").zero_()
         with pytest.raises(TrainingError, match="changed between"):
             torch.autograd.backward(output.sum())
 
@@ -330,20 +343,20 @@ def test_weights_changed_before_the_backward_pass_are_refused(kind: Kind) -> Non
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_a_model_is_verified_as_every_other(kind: Kind, batch_first: bool) -> None:
     verify(Model(kind, batch_first=batch_first, bidirectional=True), drawn(2, 3, INPUTS).float())
-    confused = nn.Sequential(kind(INPUTS, STATES, batch_first=not batch_first), Outputs(batch_first=batch_first))
-    with pytest.raises(UsageError):
-        verify(confused, drawn(2, 3, INPUTS).float())
+    with pytest.raises(UsageError, match="mixes its records"):
+        verify(Confused(kind), drawn(2, 3, INPUTS).float())
 
 
-class Outputs(nn.Module):
-    """A layer's outputs alone, records first where they are not already."""
+class Confused(nn.Module):
+    """A layer that is given records for steps and steps for records."""
 
-    def __init__(self, *, batch_first: bool) -> None:
+    def __init__(self, kind: Kind) -> None:
         super().__init__()
-        self.batch_first = batch_first
+        self.layer = kind(INPUTS, STATES)
 
-    def forward(self, given: tuple[Tensor, Tensor]) -> Tensor:
-        return given[0] if self.batch_first else given[0].transpose(0, 1)
+    def forward(self, series: Tensor) -> Tensor:
+        output: Tensor = self.layer(series)[0]
+        return output
 
 
 @each_kind
