@@ -41,23 +41,33 @@ def projected(tape: Tape, parts: Sequence[Part], inputs: Sequence[Tensor], *, ax
 
     Inputs (records, positions, p) give (records, positions, rows); with `axis` 1, positions come first in both.
     """
-    outputs = [part.applied(values) for part, values in zip(parts, inputs, strict=True)]
+    outputs = [_turned(part.applied(values), axis) for part, values in zip(parts, inputs, strict=True)]
     trained = frozenset(
         each for part in parts for each in (part.weight, part.bias) if each is not None and tape.trains(each)
     )
-    if not trained:
-        return outputs
+    if trained:
+        outputs = _noted(tape, trained, parts, outputs, [_turned(values, axis) for values in inputs])
+    return [_turned(output, axis) for output in outputs]
+
+
+def _noted(
+    tape: Tape,
+    trained: frozenset[nn.Parameter],
+    parts: Sequence[Part],
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+) -> list[Tensor]:
+    """`outputs`, noted; all with the records first."""
     if len(parts) == 1:
-        return [tape.watch(outputs[0], partial(_note_whole, tape, parts[0], axis), *inputs)]
+        return [tape.watch(outputs[0], partial(_note_whole, tape, parts[0]), inputs[0])]
     heard: list[Tensor] = []
 
     def note(_: Tensor, *values: Tensor) -> None:
-        gradients = [_wide(each).transpose(0, axis) for each in heard]
+        gradients = [_wide(each) for each in heard]
         heard.clear()
-        inputs = [each.transpose(0, axis) for each in values]
-        _note_parts(tape, trained, list(zip(parts, gradients, inputs, strict=True)))
+        _note_parts(tape, trained, list(zip(parts, gradients, values, strict=True)))
 
-    after = tape.watch(outputs[0].new_zeros(outputs[0].shape[axis]), note, *inputs)
+    after = tape.watch(outputs[0].new_zeros(outputs[0].shape[0]), note, *inputs)
     together: tuple[Tensor, ...] = _Together.apply(after, heard, *outputs)  # type: ignore[no-untyped-call]
     return list(together)
 
@@ -82,8 +92,8 @@ class _Together(torch.autograd.Function):
         return gradients[0].new_zeros(ctx.after), None, *gradients
 
 
-def _note_whole(tape: Tape, part: Part, axis: int, gradients: Tensor, values: Tensor) -> None:
-    tape.outer(gradients.transpose(0, axis), [(part.weight, values.transpose(0, axis))], [part.bias])
+def _note_whole(tape: Tape, part: Part, gradients: Tensor, values: Tensor) -> None:
+    tape.outer(gradients, [(part.weight, values)], [part.bias])
 
 
 def _note_parts(tape: Tape, trained: frozenset[nn.Parameter], pairs: Sequence[tuple[Part, Tensor, Tensor]]) -> None:
@@ -106,6 +116,10 @@ def _note_parts(tape: Tape, trained: frozenset[nn.Parameter], pairs: Sequence[tu
         own.add_clipped(weights.patients[None], weights.lost, places)
 
     tape.note(tuple(trained), own.squares().sum(dim=0), add)
+
+
+def _turned(values: Tensor, axis: int) -> Tensor:
+    return values.transpose(0, axis) if axis else values
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -144,6 +144,15 @@ def test_bf16_sums_are_near_those_of_float32() -> None:
     assert float((near.total - exact.total).norm()) < 0.03 * float(exact.total.norm())
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["records first", "time first"])
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_batch_of_no_records_is_a_batch_of_no_patients(mix: str, first: bool) -> None:
+    made = model(mix, add_bias_kv=True, batch_first=first)
+    with BookKeeping(made) as books:
+        torch.autograd.backward(made(torch.zeros(0, 5, 8)).sum())
+        assert books.tape.grouping.patients == 0
+
+
 def test_a_layer_whose_weights_alone_are_used_is_refused() -> None:
     """Its output projection takes no part."""
     layer, values = model().layer, drawn(3, 5, 8).float()

@@ -96,6 +96,7 @@ def test_a_masked_encoder_and_decoder(dtype: torch.dtype, first: bool) -> None:
     check(Translator(first=first), tokens(), dtype=dtype)
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
 @pytest.mark.parametrize("first", LAYOUTS)
 def test_the_whole_transformer(first: bool) -> None:
     class Whole(nn.Module):
