@@ -58,11 +58,12 @@ class Attending(nn.Module):
         shape = query.shape[1], key.shape[1]
         later = torch.ones(shape, dtype=torch.bool).triu(1)
         padded = (key[..., 0] > 0.4).index_fill(1, torch.tensor([0]), value=False)
+        spotted = (torch.arange(shape[0] * shape[1]).view(shape) % 5 == 1).index_fill(1, torch.tensor([0]), value=False)
         apart = (query[:, :, None, 1] + key[:, None, :, 0] > 0.8).index_fill(2, torch.tensor([0]), value=False)
         attn: dict[str, Tensor] = {
             "causal": later,
             "causal hint": later,
-            "shared": torch.arange(shape[0] * shape[1]).view(shape) % 5 == 1,
+            "shared": spotted,
             "of heads": apart.repeat_interleave(self.layer.num_heads, dim=0),
             "padding and causal": later,
         }
