@@ -178,7 +178,7 @@ def check_lost(
         _assert_close(total, without, 1e-6)
 
 
-def _assert_close(found: Tensor, expected: Tensor, tolerance: float, size: float = 1e-3) -> None:
+def _assert_close(found: Tensor, expected: Tensor, tolerance: float, size: float = 0.0) -> None:
     assert bool(found.isfinite().all())
     error = float((found.double() - expected.double()).norm())
-    assert error <= tolerance * max(float(expected.double().norm()), size), f"off by {error}"
+    assert error <= tolerance * max(float(expected.double().norm()), size, 1e-3), f"off by {error}"
