@@ -16,6 +16,7 @@ both. The norm of a share is that of the very numbers that are summed (`Tape.per
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from weakref import ReferenceType, ref
 
 import torch
@@ -26,7 +27,7 @@ from fedward_shared.privacy.bookkeeping.tape import Tape
 
 __all__ = ["forget", "per_record", "register"]
 
-_TAPES: WeakIdKeyDictionary = WeakIdKeyDictionary()
+_TAPES: MutableMapping[nn.Parameter, ReferenceType[Tape]] = WeakIdKeyDictionary()
 
 
 def per_record(parameter: nn.Parameter, batch: Tensor) -> Tensor:
@@ -35,7 +36,7 @@ def per_record(parameter: nn.Parameter, batch: Tensor) -> Tensor:
     Raises:
         TrainingError: in the backward pass, where the parameter was used twice.
     """
-    known: ReferenceType[Tape] | None = _TAPES.get(parameter)
+    known = _TAPES.get(parameter)
     tape = None if known is None else known()
     shape = (len(batch), *parameter.shape)
     if tape is None or not torch.is_grad_enabled():
