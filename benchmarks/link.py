@@ -37,12 +37,12 @@ from benchmarks.link_peers import KEY, PUBLIC_KEY
 from benchmarks.link_stage import PATIENCE, SITES, Bench, running, wait_until
 from fedward_server.link.courier import Outcome
 from fedward_server.link.service import LinkService
+from fedward_shared.allocator import keep_freed_memory
 from fedward_shared.contracts.round import Heads, InstructionHead, Task
 from fedward_shared.crypto.signing import Purpose
 from fedward_shared.errors import LinkError
 from fedward_shared.version import PROTOCOL
 from fedward_shared.wire import codec
-from fedward_shared.wire.allocator import keep_freed_frames
 from fedward_shared.wire.parcel import Parcel, seal
 
 __all__ = ["main"]
@@ -236,7 +236,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line for each case")
     parser.add_argument("--scale", type=float, default=1.0, help="fewer (0.2) or more (3) rounds")
     chosen = parser.parse_args()
-    keep_freed_frames()
+    keep_freed_memory()
     if not chosen.json:
         show(measure(chosen.scale))
         return

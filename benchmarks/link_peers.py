@@ -27,11 +27,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedward_client.gateway.relay import Stream
 from fedward_client.home import SiteHome
 from fedward_client.vault.door import DoorServer
+from fedward_shared.allocator import keep_freed_memory
 from fedward_shared.contracts.round import Heads, ReplyHead
 from fedward_shared.crypto.keys import public_bytes
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.wire import codec
-from fedward_shared.wire.allocator import keep_freed_frames
 from fedward_shared.wire.frames import CHUNK_BYTES, OPTIONS
 from fedward_shared.wire.parcel import Parcel
 
@@ -181,7 +181,7 @@ def _vault(home: str) -> None:
 def main() -> None:
     """Plays one role until it is killed."""
     role, *rest = sys.argv[1:]
-    keep_freed_frames()  # in every arm: the comparison is of paths, not of allocators
+    keep_freed_memory()  # in every arm: the comparison is of paths, not of allocators
     try:
         match role:
             case "vault":

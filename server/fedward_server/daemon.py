@@ -24,11 +24,11 @@ from fedward_server.rounds.results import write_model, write_report
 from fedward_server.rounds.store import FolderStore
 from fedward_server.status import StatusBoard
 from fedward_server.studies import Studies, StudyFolder, StudyState
+from fedward_shared.allocator import keep_freed_memory
 from fedward_shared.crypto.signing import Purpose, verify
 from fedward_shared.errors import FedwardError
 from fedward_shared.files import FolderLock, read_limited
 from fedward_shared.manifest.parse import load, study_hash
-from fedward_shared.wire.allocator import keep_freed_frames
 from fedward_shared.wire.codec import StudyOffer
 
 __all__ = ["Coordinator", "Told"]
@@ -58,7 +58,7 @@ class Coordinator:
             LockedError: another process runs this coordinator.
             LinkError: a port is taken.
         """
-        keep_freed_frames()
+        keep_freed_memory()
         settings, ports = self._home.load(), self._home.ports()
         with ExitStack() as stack:
             stack.enter_context(FolderLock(self._home.root))

@@ -11,8 +11,8 @@ from pathlib import Path
 from fedward_client.gateway.session import keep_attached
 from fedward_client.gateway.settings import PAYLOAD_LIMIT, GatewaySettings, settings_of
 from fedward_client.home import SiteHome
+from fedward_shared.allocator import keep_freed_memory
 from fedward_shared.console import run_command
-from fedward_shared.wire.allocator import keep_freed_frames
 
 __all__ = ["main"]
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True, help="the site's folder, made by: fedward-site join INVITE")
     parser.add_argument("--payload-limit", type=int, default=PAYLOAD_LIMIT, help="largest payload in bytes")
     chosen = parser.parse_args()
-    keep_freed_frames()
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s gateway: %(message)s")
     asyncio.run(_run(settings_of(SiteHome(chosen.home), chosen.payload_limit)))
 

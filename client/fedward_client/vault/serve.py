@@ -23,10 +23,10 @@ from pathlib import Path
 
 from fedward_client.home import SiteHome
 from fedward_client.vault.isolation import UNSAFE_SWITCH, Proof, prove_isolation
+from fedward_shared.allocator import keep_freed_memory
 from fedward_shared.console import run_command
 from fedward_shared.files import FolderLock
 from fedward_shared.version import VERSION
-from fedward_shared.wire.allocator import keep_freed_frames
 
 __all__ = ["main", "serve"]
 
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument(UNSAFE_SWITCH, action="store_true", dest="unsafe", help="go on although there is a network")
     chosen = parser.parse_args()
     logging.Formatter.converter = time.gmtime
-    keep_freed_frames()
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)sZ %(levelname)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

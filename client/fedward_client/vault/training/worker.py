@@ -18,6 +18,7 @@ from pathlib import Path
 
 from fedward_client.vault.training.pipes import Ended, frame, pull, push, read_head
 from fedward_client.vault.training.trainer import Order
+from fedward_shared.allocator import keep_freed_memory
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import FedwardError
 
@@ -33,15 +34,16 @@ def main() -> None:
     orders_in, answers_out, log = _private_pipes()
     orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(orders_in, orders, log), daemon=True).start()
-    warnings.filterwarnings("ignore", module=r"opacus|torch")
+    warnings.filterwarnings("ignore", module=r"torch")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"flwr")
-    import opacus.grad_sample
     import polars  # noqa: ICN001  # imported to be warm, not to be used here
 
     from fedward_client.vault.training.session import Session
+    from fedward_shared.privacy import step
     from fedward_shared.privacy.noise import KeystreamSource
 
-    del opacus, polars
+    del polars, step
+    keep_freed_memory()
     session = Session(KeystreamSource.fresh, kept=_STUDIES_KEPT)
     _mute()
     push(answers_out, [frame({"ready": True})])

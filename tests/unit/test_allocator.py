@@ -7,7 +7,7 @@ import pytest
 
 COUNT = """
 import resource
-from fedward_shared.wire.allocator import keep_freed_frames
+from fedward_shared.allocator import keep_freed_memory
 done = {call}
 def chunks():
     for _ in range(100):
@@ -28,7 +28,7 @@ def faults(call: str) -> tuple[str, int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
 def test_chunks_that_come_and_go_cost_no_page_faults() -> None:
-    said, kept = faults("keep_freed_frames()")
+    said, kept = faults("keep_freed_memory()")
     if said == "False":
         pytest.skip("not glibc")
     _, given_back = faults("None")
