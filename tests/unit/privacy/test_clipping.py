@@ -21,7 +21,13 @@ class Scripted:
     def __init__(self, *normals: float) -> None:
         self.normals = list(normals)
 
+    def words(self, count: int) -> NDArray[np.uint64]:
+        raise NotImplementedError
+
     def uniform(self, count: int) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def on(self, device: torch.device) -> DeviceSource:
         raise NotImplementedError
 
     def gaussian(self, count: int) -> NDArray[np.float64]:
