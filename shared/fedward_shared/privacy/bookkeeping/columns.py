@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fedward_shared.privacy.bookkeeping.norms import squares
+from fedward_shared.privacy.bookkeeping.norms import ghost_is_cheaper, squares
 from fedward_shared.privacy.bookkeeping.tape import Sinks, Tape
 from fedward_shared.privacy.bookkeeping.weights import Weights
 
@@ -15,9 +15,6 @@ __all__ = ["Part", "columns"]
 
 Part = tuple[nn.Parameter, slice]
 """A parameter, (d, p) or (d,), and its columns of the matrix; biases may share one."""
-
-_TOUCH = 8.0
-"""As for the tape: below this, norms by Gram matrices cost less than each patient's own gradient."""
 
 
 def columns(tape: Tape, gradients: Tensor, inputs: Tensor, parts: Sequence[Part], *, whole: bool) -> None:
@@ -32,7 +29,7 @@ def columns(tape: Tape, gradients: Tensor, inputs: Tensor, parts: Sequence[Part]
     """
     grouping = tape.of_records(gradients, inputs)
     positions, before, after = gradients.shape[1] * grouping.most, inputs.shape[2], gradients.shape[2]
-    if not whole or 2 * positions**2 * (before + after) < _TOUCH * before * after:
+    if not whole or ghost_is_cheaper(positions, before, after):
         matrices = [(parameter, inputs[..., place]) for parameter, place in parts if parameter.dim() > 1]
         tape.outer(gradients, matrices, [parameter for parameter, _ in parts if parameter.dim() == 1])
         return

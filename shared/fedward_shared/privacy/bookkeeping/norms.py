@@ -21,9 +21,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["ghost_squares", "gram_squares", "product_squares", "squares"]
+__all__ = ["ghost_is_cheaper", "ghost_squares", "gram_squares", "product_squares", "squares"]
 
 _BLOCK = 256
+_TOUCH = 8.0
+"""What moving one value of a per-patient gradient costs, in multiplications (measured: benchmarks.dp_step)."""
 _OWN_SLACK = 5e-5
 """The half of the slack that a patient's own rounding may use; the rest is for rounding in the sum over patients."""
 _MOST_CANCELLATION = 1e-5
@@ -71,6 +73,11 @@ def _blocks(flat: Tensor) -> Tensor:
     if whole < flat.shape[1]:
         total += torch.linalg.vector_norm(flat[:, whole:], dim=1).double().square_()
     return total
+
+
+def ghost_is_cheaper(positions: int, before: int, after: int) -> bool:
+    """Whether two float64 Gram matrices cost less than to write, measure and weigh each patient's (after, before)."""
+    return 2 * positions**2 * (before + after) < _TOUCH * before * after
 
 
 def ghost_squares(gradients: Tensor, inputs: Sequence[Tensor], biases: int) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
-from fedward_shared.privacy.bookkeeping.norms import ghost_squares, product_squares, squares
+from fedward_shared.privacy.bookkeeping.norms import ghost_is_cheaper, ghost_squares, product_squares, squares
 from fedward_shared.privacy.bookkeeping.tap import Tap
 from fedward_shared.privacy.bookkeeping.weights import Weights
 
@@ -27,9 +27,6 @@ __all__ = ["Tape"]
 
 Sinks = Mapping[nn.Parameter, Tensor]
 """Where each parameter's clipped sum is added."""
-
-_TOUCH = 8.0
-"""What moving one value of a per-patient gradient costs, in multiplications (measured: benchmarks.dp_step)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +231,7 @@ class Tape:
 
     def _ghost_is_cheaper(self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]]) -> bool:
         positions, width = rows.shape[1] * self.grouping.most, sum(values.shape[2] for _, values in inputs)
-        # Two float64 Gram matrices against writing, measuring and weighing each patient's own gradient.
-        return 2 * positions**2 * (width + rows.shape[2]) < _TOUCH * width * rows.shape[2]
+        return ghost_is_cheaper(positions, width, rows.shape[2])
 
     def _rank_one(
         self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]

@@ -83,8 +83,10 @@ def numbered(order: Tensor | None = None) -> Tensor:
 @each_option
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("given", [True, False])
-@pytest.mark.parametrize("way", ["", "sorted", "unsorted"])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    ("way", "dtype"),
+    [("", torch.float64), ("", torch.float32), ("sorted", torch.float64), ("unsorted", torch.float64)],
+)
 def test_outputs_and_gradients_of_inputs_are_the_stock_layers(
     *, kind: Kind, options: dict[str, Any], batch_first: bool, given: bool, way: str, dtype: torch.dtype
 ) -> None:
@@ -255,9 +257,9 @@ def test_no_patient_comes_out_longer_than_its_bound(kind: Kind, steps: int, auto
 
 
 @each_kind
-@pytest.mark.parametrize("rest", [0.0, 1e-7, 1e-6, 1e-4])
+@pytest.mark.parametrize("rest", [0.0, 1e-6])
 @pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("steps", [2, 6, 300])
+@pytest.mark.parametrize("steps", [2, 300])
 def test_steps_that_cancel_do_not_slip_through_the_clip(kind: Kind, steps: int, autocast: bool, rest: float) -> None:
     """X and -x beside each other, in a layer that forgets at once and hardly looks: both have the same gradient."""
     model = Model(kind, bias=False)
