@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedward_shared.errors import UsageError
+from fedward_shared.privacy.accelerator import DeviceSource
 from fedward_shared.privacy.clipping import SLACK, AdaptiveClip, Clip, FlatClip, PerLayerClip
 from fedward_shared.privacy.events import AdaptiveGaussian, SampledGaussian
 from fedward_shared.privacy.noise import KeystreamSource
