@@ -21,8 +21,9 @@ SETTINGS = Settings(normaliser=64.0)
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(600)
 def test_every_line_is_there() -> None:
-    line = [sys.executable, "-m", "benchmarks.dp_step", "--json", "--quick", "--models", "mlp"]
+    line = [sys.executable, "-m", "benchmarks.dp_step", "--json", "--quick", "--models", "mlp-64"]
     done = subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True)
     found = {entry["row"]: entry for entry in map(json.loads, done.stdout.splitlines())}
     step, epoch = found["step"], found["epoch"]
