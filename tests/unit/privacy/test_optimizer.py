@@ -83,6 +83,11 @@ def tokens() -> nn.Module:
     return nn.Sequential(nn.Embedding(11, 4), nn.Flatten(), nn.Linear(20, CLASSES))
 
 
+def deep() -> nn.Module:
+    """Many channels over few positions: ghost norms, whose sums read the input again."""
+    return nn.Sequential(nn.Conv2d(8, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(256, CLASSES))
+
+
 class Last(nn.Module):
     """A recurrent layer's last output, or attention's mean, through a linear layer."""
 
@@ -243,6 +248,33 @@ def test_patients_are_clipped_as_one() -> None:
     torch.autograd.backward(functional.cross_entropy(model(records), labels, reduction="sum"))
     optimizer.step()
     assert float((weights(model) - before).norm()) == pytest.approx(0.1, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "deep", "image"])
+def test_a_batch_that_is_written_over_before_the_step_is_noticed(kind: str) -> None:
+    build, draw = KINDS[kind] if kind in KINDS else (deep, lambda: torch.randn(7, 8, 4, 4))
+    model, records = build(), draw()
+    optimizer = private(model, records)
+    before = weights(model)
+    torch.autograd.backward(functional.cross_entropy(model(records), torch.randint(0, CLASSES, (7,))))
+    records.mul_(1e6)
+    try:
+        optimizer.step()
+    except TrainingError as error:
+        assert "written over" in error.message  # noqa: PT017  # where nothing is read again, nothing is wrong
+    assert float((weights(model) - before).norm()) <= 0.5 * 7 * 0.4 / 5 * 1.001
+
+
+def test_less_than_float32_in_products_is_refused() -> None:
+    model, records = mlp(), torch.randn(5, 6)
+    optimizer = private(model, records)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.raises(TrainingError, match="less precise"):
+            torch.autograd.backward(functional.cross_entropy(model(records), torch.randint(0, CLASSES, (5,))))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    optimizer.close()
 
 
 def test_what_cannot_be_right_is_refused() -> None:

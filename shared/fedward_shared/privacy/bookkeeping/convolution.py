@@ -129,7 +129,7 @@ def _note(tape: Tape, trained: _Trained, sides: Sides, gradients: Tensor) -> Non
             part.add(weights, sinks)
 
     norms = [part.squares for part in parts.values()]
-    tape.note(tuple(parts), norms[0] if len(norms) == 1 else norms[0] + norms[1], add)
+    tape.note(tuple(parts), norms[0] if len(norms) == 1 else norms[0] + norms[1], add, sides.larger, sides.smaller)
 
 
 def _bias_part(bias: nn.Parameter, own: Tensor) -> Part:

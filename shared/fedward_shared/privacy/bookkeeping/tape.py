@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +35,13 @@ class _Entry:
     """One layer in one backward pass: its squared norms, and how to add the clipped sum.
 
     `squares` is (patients,) float64, or the factors of a product, which all layers of the kind then measure at once.
+    `reads` are those of the layer's tensors that `add` will read again, with their versions, if they still exist then.
     """
 
     parameters: tuple[nn.Parameter, ...]
     squares: Tensor | tuple[Tensor, Tensor, int]
     add: Callable[[Weights, Sinks], None]
+    reads: tuple[tuple[ReferenceType[Tensor], int], ...]
 
 
 class Tape:
@@ -90,7 +93,7 @@ class Tape:
                     "a layer's input was changed in place after the layer had used it",
                     hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of a += b).",
                 )
-            _refuse_autocast(gradient.device)
+            _refuse_imprecision(gradient.device)
             if not gradient.shape[0]:
                 self.begin(Grouping.one_each(0))
                 return
@@ -170,11 +173,12 @@ class Tape:
         parameters: Sequence[nn.Parameter],
         norms: Tensor | tuple[Tensor, Tensor, int],
         add: Callable[[Weights, Sinks], None],
+        *reads: Tensor,
     ) -> None:
         """Notes `parameters` with the squared norms (patients,), float64 upper bounds, of all of them together.
 
         Instead of norms the factors of a product can be given (`product_squares`). `add` adds the clipped sums to the
-        sinks; what it sums must have the norms given.
+        sinks; what it sums must have the norms given. `reads` are tensors of others (a layer's input) that it may read.
         """
         for parameter in parameters:
             if parameter in self._noted:
@@ -185,7 +189,8 @@ class Tape:
                     "In a loop of your own, call optimizer.step() or zero_grad() between two backward passes.",
                 )
             self._noted.add(parameter)
-        self._entries.append(_Entry(tuple(parameters), norms, add))
+        versions = tuple((ref(values), values._version) for values in reads)  # noqa: SLF001
+        self._entries.append(_Entry(tuple(parameters), norms, add, versions))
 
     # -- what the step calls ----------------------------------------------------------------------------------------
 
@@ -208,8 +213,13 @@ class Tape:
         `factors` (layers or 1, patients) float64; `lost` (patients,) marks those left out, None where nobody is.
         """
         grouping = self.grouping
-        _refuse_autocast(factors.device)
+        _refuse_imprecision(factors.device)
         entries, self._entries = self._entries, []
+        if any(_changed(entry) for entry in entries):
+            raise TrainingError(
+                "a layer's input was written over between backward() and the step",
+                hint="Take the step before the memory of a batch is used for the next one.",
+            )
         # Below the smallest normal number a factor could be rounded up: it is rounded down, to nothing.
         kind = next(iter(sinks.values())).dtype
         alike = factors.shape[0] == 1 or factors.stride(0) == 0
@@ -251,7 +261,7 @@ class Tape:
             norms = (rows, inputs[0][1], len(biases))
         else:
             norms = squares(rows) * (len(biases) + sum((squares(values) for _, values in inputs), rows.new_zeros(())))
-        self.note((*(weight for weight, _ in inputs), *biases), norms, add)
+        self.note((*(weight for weight, _ in inputs), *biases), norms, add, *(values for _, values in inputs))
 
     def _ghost(
         self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]
@@ -268,7 +278,7 @@ class Tape:
             if biases:
                 _add_biases(scaled.sum(dim=1), biases, sinks)
 
-        self.note((*(weight for weight, _ in inputs), *biases), norms, add)
+        self.note((*(weight for weight, _ in inputs), *biases), norms, add, *(values for _, values in inputs))
 
     def _instantiate(
         self, rows: Tensor, inputs: Sequence[tuple[nn.Parameter, Tensor]], biases: tuple[nn.Parameter, ...]
@@ -301,10 +311,20 @@ def _wide(values: Tensor) -> Tensor:
     return values.float() if values.dtype in {torch.bfloat16, torch.float16} else values
 
 
-def _refuse_autocast(device: torch.device) -> None:
-    """Norms and sums in bfloat16 would be bounds of nothing."""
+def _changed(entry: _Entry) -> bool:
+    alive = ((reference(), version) for reference, version in entry.reads)
+    return any(values is not None and values._version != version for values, version in alive)  # noqa: SLF001
+
+
+def _refuse_imprecision(device: torch.device) -> None:
+    """Norms and sums in less than float32 would be bounds of nothing."""
     if torch.is_autocast_enabled(device.type):
         raise TrainingError(
             "backward() or step() was called inside autocast",
             hint="Keep the forward pass and the loss inside the autocast block, and what follows outside.",
+        )
+    if torch.get_float32_matmul_precision() != "highest":
+        raise TrainingError(
+            "products of float32 matrices are set to be less precise than float32",
+            hint='Call torch.set_float32_matmul_precision("highest"), and use autocast for speed instead.',
         )
