@@ -21,7 +21,7 @@ from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.errors import FedwardError
 from fedward_shared.models.heads import losses
 from fedward_shared.privacy.cohort import TrainingSet
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 
 __all__ = ["ARMS", "Arm", "Truth", "WrongStepError", "brute_force", "check", "fixed_batch", "product_stepper"]

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedward_shared.privacy.mechanism import DiscreteGaussianMechanism, GaussianMechanism, Mechanism, grid
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.sampling import poisson
 
 __all__ = ["main"]

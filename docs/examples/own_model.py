@@ -5,8 +5,8 @@ from opacus.accountants import RDPAccountant
 from torch import nn
 
 from fedward_shared.privacy.accounting import calibrate_noise
-from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.optimizer import PrivateOptimizer
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.sampling import poisson
 
 PATIENTS, RATE, STEPS, DELTA = 500, 0.1, 100, 1e-5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from fedward_shared.privacy.noise import KeystreamSource, RandomSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
 
 __all__ = ["SeededSource"]
 

@@ -14,7 +14,7 @@ import torch
 
 from fedward_client.vault.training.local_round import stepper_for
 from fedward_shared.models.registry import build
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_simulations.audit.canaries import KINDS, Canaries
 from fedward_simulations.audit.mechanism import MechanismAudit, audit_mechanism

@@ -19,7 +19,7 @@ from fedward_shared.privacy import step as steps
 from fedward_shared.privacy.clipping import FlatClip
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.mechanism import GaussianMechanism
-from fedward_shared.privacy.noise import KeystreamSource, RandomSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
 from fedward_shared.privacy.sampling import poisson
 from fedward_shared.privacy.step import PrivateStepper
 from tests.support.audits import broken, small_audit

@@ -12,7 +12,7 @@ from fedward_shared.models.registry import build
 from fedward_shared.privacy.clipping import FlatClip
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.flat import FlatModel
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.reference import add_clipped
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_shared.privacy.sums import Way

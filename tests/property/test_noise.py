@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedward_shared.privacy.chacha import keystream
-from fedward_shared.privacy.gaussian import PORTION, REACH
 from fedward_shared.privacy.mechanism import DiscreteGaussianMechanism, GaussianMechanism, grid
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.chacha import keystream
+from fedward_shared.privacy.randomness.gaussian import PORTION, REACH
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 torch.set_num_threads(1)
 EXAMPLES = 60 * (10 if os.environ.get("FEDWARD_LONG") else 1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.sampling import choose_records, poisson
 
 EXAMPLES = 60 * (10 if os.environ.get("FEDWARD_LONG") else 1)

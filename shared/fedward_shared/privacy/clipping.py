@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fedward_shared.errors import UsageError
 from fedward_shared.privacy.events import AdaptiveGaussian, Event, SampledGaussian
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 
 __all__ = ["SLACK", "AdaptiveClip", "Clip", "FlatClip", "PerLayerClip"]
 

@@ -33,12 +33,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedward_shared.errors import TrainingError, UsageError
-from fedward_shared.privacy.discrete import LARGEST_SCALE, discrete_gaussian
-from fedward_shared.privacy.gaussian import PORTION
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.discrete import LARGEST_SCALE, discrete_gaussian
+from fedward_shared.privacy.randomness.gaussian import PORTION
+from fedward_shared.privacy.randomness.noise import RandomSource
 
 if TYPE_CHECKING:
-    from fedward_shared.privacy.accelerator import DeviceSource
+    from fedward_shared.privacy.randomness.accelerator import DeviceSource
 
 __all__ = ["DiscreteGaussianMechanism", "GaussianMechanism", "Mechanism", "grid"]
 

@@ -29,7 +29,7 @@ from fedward_shared.privacy.bookkeeping.grouping import Grouping
 from fedward_shared.privacy.bookkeeping.verify import verify
 from fedward_shared.privacy.clipping import SLACK, FlatClip
 from fedward_shared.privacy.mechanism import GaussianMechanism, grid
-from fedward_shared.privacy.noise import KeystreamSource, RandomSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
 
 __all__ = ["PrivateOptimizer"]
 

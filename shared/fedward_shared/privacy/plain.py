@@ -11,7 +11,7 @@ from fedward_shared.models.heads import losses
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.descent import Descent
 from fedward_shared.privacy.flat import FlatModel
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 from fedward_shared.privacy.sampling import Indices
 
 __all__ = ["PlainStepper"]

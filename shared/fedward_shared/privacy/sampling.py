@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 
 __all__ = ["Indices", "choose_records", "poisson"]
 

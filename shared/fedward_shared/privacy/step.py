@@ -35,7 +35,7 @@ from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.descent import Descent
 from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.mechanism import GaussianMechanism, grid
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 from fedward_shared.privacy.sampling import Indices, choose_records, poisson
 from fedward_shared.privacy.sums import Loss, Objective, Way, clipped_sums
 

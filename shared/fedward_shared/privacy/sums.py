@@ -24,7 +24,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 Way = Literal["fast", "opacus", "each"]
 """How gradients are bounded: book-keeping; Opacus' hooks; or one backward pass for each patient."""
 
-_PORTION_VALUES = 1 << 22
+_PORTION_VALUES = 1 << 20
 _LARGEST_PORTION = 4096
 
 
@@ -37,7 +37,9 @@ class Objective:
 
     def losses(self, model: nn.Module, records: Tensor, labels: Tensor) -> Tensor:
         """Each record's loss (records,). Norms, sums and the backward pass stay outside of autocast."""
-        with torch.autocast(records.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+        if not self.autocast:
+            return self.loss(model(records), labels)
+        with torch.autocast(records.device.type, dtype=torch.bfloat16):
             return self.loss(model(records), labels)
 
 

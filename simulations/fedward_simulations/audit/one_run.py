@@ -26,7 +26,7 @@ from fedward_client.vault.training.local_round import stepper_for
 from fedward_shared.errors import TrainingError
 from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_simulations.audit.bounds import gaussian_mu
 from fedward_simulations.audit.canaries import random_records
@@ -34,7 +34,7 @@ from fedward_simulations.audit.releases import AuditedStep, flat
 from fedward_simulations.audit.worlds import Cohort, Patient
 
 if TYPE_CHECKING:
-    from fedward_shared.privacy.noise import RandomSource
+    from fedward_shared.privacy.randomness.noise import RandomSource
 
 __all__ = ["OneRun", "guesses_for", "lowest_epsilon", "p_value", "run_black_box", "run_white_box"]
 

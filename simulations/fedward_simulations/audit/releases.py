@@ -14,7 +14,7 @@ import torch
 from fedward_client.vault.training.local_round import stepper_for, train_round
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.models.registry import build, initial_weights
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 
 if TYPE_CHECKING:

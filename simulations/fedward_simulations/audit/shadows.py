@@ -13,7 +13,7 @@ import torch
 from fedward_client.vault.training.local_round import load_weights, on_device, train_round
 from fedward_shared.models.heads import probabilities
 from fedward_shared.models.registry import build, initial_weights
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 if TYPE_CHECKING:
     from fedward_client.vault.training.dataset import Part

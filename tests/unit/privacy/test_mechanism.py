@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy import mechanism
-from fedward_shared.privacy.accelerator import DeviceSource
-from fedward_shared.privacy.gaussian import PORTION
 from fedward_shared.privacy.mechanism import DiscreteGaussianMechanism, GaussianMechanism, Mechanism, grid
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.accelerator import DeviceSource
+from fedward_shared.privacy.randomness.gaussian import PORTION
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 torch.set_num_threads(1)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.clipping import SLACK
-from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.optimizer import PrivateOptimizer
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 torch.set_num_threads(1)
 warnings.filterwarnings("ignore", message="Full backward hook is firing")

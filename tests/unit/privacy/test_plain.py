@@ -11,8 +11,8 @@ from fedward_shared.contracts.study import TrainingTerms
 from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.cohort import TrainingSet
-from fedward_shared.privacy.noise import KeystreamSource
 from fedward_shared.privacy.plain import PlainStepper
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from tests.support.cohorts import contract_of, site, terms_of, training_set
 
 torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from fedward_shared.privacy.clipping import SLACK, AdaptiveClip, Clip, FlatClip,
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.mechanism import GaussianMechanism
-from fedward_shared.privacy.noise import KeystreamSource, RandomSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
 from fedward_shared.privacy.reference import add_clipped
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_shared.privacy.sums import Way

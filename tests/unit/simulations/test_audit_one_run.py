@@ -10,7 +10,7 @@ from scipy.stats import binom
 from torch import Tensor
 
 from fedward_shared.privacy.mechanism import GaussianMechanism
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 from fedward_simulations.audit.one_run import guesses_for, lowest_epsilon, p_value, run_black_box, run_white_box
 from tests.support.audits import audited_step, small_site
 

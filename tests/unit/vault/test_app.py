@@ -14,7 +14,7 @@ from fedward_client.vault.training.local_round import on_device
 from fedward_shared.flower.identity import COORDINATOR_NODE, set_identity
 from fedward_shared.flower.records import arrays_of, record_of
 from fedward_shared.models.registry import build, initial_weights
-from fedward_shared.privacy.noise import KeystreamSource, RandomSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
 from tests.support.training_orders import order_in, published_study
 
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from fedward_client.vault.training.model_check import in_a_process
 from fedward_shared.errors import PolicyError, StudyFileError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import check_tensors
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.wire.tensors import layout
 from tests.support.training_orders import order_in
 from tests.support.vaults import NOW, Coordinator, Site, manifest

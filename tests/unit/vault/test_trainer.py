@@ -10,7 +10,7 @@ import torch
 from fedward_client.vault.training.in_process import InlineTrainer
 from fedward_shared.contracts.round import Task
 from fedward_shared.errors import FedwardError, TrainingError, WireError
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.wire.tensors import decode
 from tests.support.training_orders import order_in, plan_of, published_study
 

@@ -14,7 +14,7 @@ from fedward_client.vault.training.local_round import on_device, train_round
 from fedward_shared.errors import TrainingError
 from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build, initial_weights
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from tests.support.samples import TWO_SITES
 from tests.support.training_orders import NO_PRIVACY, order_in, published_study
 
@@ -86,7 +86,7 @@ def test_without_privacy_neither_opacus_nor_the_accountant_is_imported(tmp_path:
 import json, sys
 from pathlib import Path
 from fedward_client.vault.training.in_process import InlineTrainer
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 from tests.support.training_orders import NO_PRIVACY, order_in
 InlineTrainer(KeystreamSource.fresh).run(order_in(Path(sys.argv[1]), NO_PRIVACY), lambda: False)
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules} & {"opacus", "dp_accounting", "torch"})))

@@ -27,7 +27,7 @@ from fedward_shared.errors import TrainingError
 from fedward_shared.flower.records import arrays_of, record_of
 from fedward_shared.models.heads import probabilities
 from fedward_shared.privacy.cohort import TrainingSet
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 
 __all__ = ["CONCLUDE", "TRAIN", "SiteWork", "client_app", "config_of"]
 

@@ -11,7 +11,7 @@ from fedward_shared.errors import TrainingError
 
 if TYPE_CHECKING:
     from fedward_client.vault.training.session import Session
-    from fedward_shared.privacy.noise import RandomSource
+    from fedward_shared.privacy.randomness.noise import RandomSource
 
 __all__ = ["InlineTrainer"]
 

@@ -13,7 +13,7 @@ from fedward_client.vault.training.dataset import Part
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError
 from fedward_shared.privacy.cohort import TrainingSet
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 
 if TYPE_CHECKING:
     from torch import nn

@@ -25,7 +25,7 @@ from fedward_shared.flower.records import arrays_of, record_of
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import check_tensors
 from fedward_shared.models.registry import build
-from fedward_shared.privacy.noise import RandomSource
+from fedward_shared.privacy.randomness.noise import RandomSource
 from fedward_shared.wire.tensors import Layout, decode, encode, layout
 
 __all__ = ["Session"]

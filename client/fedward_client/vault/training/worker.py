@@ -40,7 +40,7 @@ def main() -> None:
 
     from fedward_client.vault.training.session import Session
     from fedward_shared.privacy import step
-    from fedward_shared.privacy.noise import KeystreamSource
+    from fedward_shared.privacy.randomness.noise import KeystreamSource
 
     del polars, step
     keep_freed_memory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,7 +17,7 @@ def linear(layer: nn.Linear, tape: Tape) -> Callable[[Tensor], Tensor]:
     """A forward of `layer` that is noted: (records, ..., p) -> (records, ..., d)."""
 
     def forward(values: Tensor) -> Tensor:
-        weight, bias = layer.weight, layer.bias
+        weight, bias = cast("nn.Parameter", layer.weight), cast("nn.Parameter | None", layer.bias)
         if not tape.trains(weight, bias):
             return functional.linear(values, weight, bias)
         output = functional.linear(values, weight.detach(), None if bias is None else bias.detach())

@@ -30,7 +30,7 @@ class Tap(torch.autograd.Function):
         return output
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, None]:
         """Tells `receive`."""
         ctx.receive(gradient)

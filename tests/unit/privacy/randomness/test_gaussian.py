@@ -6,10 +6,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import chi2, kstest, norm
 
-from fedward_shared.privacy import noise
-from fedward_shared.privacy.accelerator import box_muller
-from fedward_shared.privacy.gaussian import PORTION, REACH, BoxMuller
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness import noise
+from fedward_shared.privacy.randomness.accelerator import box_muller
+from fedward_shared.privacy.randomness.gaussian import PORTION, REACH, BoxMuller
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 torch.set_num_threads(1)
 Doubles = NDArray[np.float64]

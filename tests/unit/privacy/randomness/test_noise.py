@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fedward_shared.errors import FedwardError
-from fedward_shared.privacy.gaussian import PORTION
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness.gaussian import PORTION
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from fedward_shared.errors import FedwardError
-from fedward_shared.privacy.gaussian import PORTION, BoxMuller
+from fedward_shared.privacy.randomness.gaussian import PORTION, BoxMuller
 
 if TYPE_CHECKING:
     import torch
 
-    from fedward_shared.privacy.accelerator import DeviceSource
+    from fedward_shared.privacy.randomness.accelerator import DeviceSource
 
 __all__ = ["KeystreamSource", "RandomSource", "refuse_fork"]
 
@@ -107,7 +107,7 @@ class KeystreamSource:
 
     def on(self, device: torch.device) -> DeviceSource:
         """A stream of its own, independent of this one, that is drawn on an accelerator: one for each device."""
-        from fedward_shared.privacy.accelerator import DeviceSource
+        from fedward_shared.privacy.randomness.accelerator import DeviceSource
 
         refuse_fork(self._process)
         name = str(device)

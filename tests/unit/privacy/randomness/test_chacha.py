@@ -5,9 +5,9 @@ import pytest
 import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-from fedward_shared.privacy import accelerator
-from fedward_shared.privacy.accelerator import DeviceSource
-from fedward_shared.privacy.chacha import keystream
+from fedward_shared.privacy.randomness import accelerator
+from fedward_shared.privacy.randomness.accelerator import DeviceSource
+from fedward_shared.privacy.randomness.chacha import keystream
 
 torch.set_num_threads(1)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -7,9 +7,9 @@ import os
 import torch
 from torch import Tensor
 
-from fedward_shared.privacy.chacha import BLOCK_BYTES, keystream
-from fedward_shared.privacy.gaussian import INDEX_BITS, INDEX_MASK, TURN
-from fedward_shared.privacy.noise import refuse_fork
+from fedward_shared.privacy.randomness.chacha import BLOCK_BYTES, keystream
+from fedward_shared.privacy.randomness.gaussian import INDEX_BITS, INDEX_MASK, TURN
+from fedward_shared.privacy.randomness.noise import refuse_fork
 
 __all__ = ["DeviceSource", "box_muller"]
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from fedward_shared.privacy.noise import RandomSource
+    from fedward_shared.privacy.randomness.noise import RandomSource
 
 __all__ = ["LARGEST_SCALE", "discrete_gaussian"]
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chi2, kstest
 
-from fedward_shared.privacy import discrete
-from fedward_shared.privacy.discrete import LARGEST_SCALE, discrete_gaussian
-from fedward_shared.privacy.noise import KeystreamSource
+from fedward_shared.privacy.randomness import discrete
+from fedward_shared.privacy.randomness.discrete import LARGEST_SCALE, discrete_gaussian
+from fedward_shared.privacy.randomness.noise import KeystreamSource
 
 UNLIKELY = 1e-7
 Integers = NDArray[np.int64]
