@@ -18,6 +18,7 @@ from __future__ import annotations
 from math import exp, hypot, inf
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,10 +77,11 @@ class FlatClip:
 
     def factors(self, squares: Tensor) -> Tensor:
         """As `Clip.factors`; one factor for all layers."""
-        totals = squares.sum(dim=0, dtype=torch.float64)
-        # In place, since small models feel every operation: 1/√∞ is 0, 1/√0 is ∞, and NaN becomes 0.
-        factors = totals.rsqrt_().mul_(self._norm * _ROUND_DOWN).clamp_(max=1.0).nan_to_num_(nan=0.0)
-        return factors.expand(squares.shape)
+        # A few numbers, which small models feel: numpy's calls cost a third of PyTorch's.
+        totals = squares.cpu().numpy().sum(axis=0)
+        with np.errstate(all="ignore"):
+            factors = np.where(totals < inf, np.minimum(self._norm * _ROUND_DOWN / np.sqrt(totals), 1.0), 0.0)
+        return torch.from_numpy(factors).to(squares.device).expand(squares.shape)
 
     def advance(self, source: RandomSource) -> None:
         """Nothing adapts."""

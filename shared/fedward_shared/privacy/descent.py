@@ -22,13 +22,14 @@ class Descent:
     def __init__(self, flat: FlatModel, terms: TrainingTerms) -> None:
         self._flat = flat
         self._terms = terms
+        self._weights = flat.weights.detach()
         self._origin = flat.weights.detach().clone() if terms.proximal_mu else None
         self._velocity = torch.zeros_like(flat.gradient) if terms.momentum else flat.gradient
         self._optimizer = None if terms.optimizer == "sgd" else _adaptive(flat.weights, terms)
 
     def apply(self) -> None:
         """One step along `flat.gradient`."""
-        weights, gradient = self._flat.weights.detach(), self._flat.gradient
+        weights, gradient = self._weights, self._flat.gradient
         if self._origin is not None:
             gradient.add_(weights - self._origin, alpha=self._terms.proximal_mu)
         if self._optimizer is not None:

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["ghost_is_cheaper", "ghost_squares", "gram_squares", "product_squares", "squares"]
@@ -44,6 +46,8 @@ def product_squares(factors: Sequence[tuple[Tensor, Tensor, int]]) -> Tensor:
 
     The norm of such a product is the product of the norms: all terms are positive, nothing cancels.
     """
+    if factors[0][0].device.type == "cpu":
+        return torch.from_numpy(_product_squares_on_cpu(factors))
     left = torch.stack([_raw(gradients) for gradients, _, _ in factors]).double()
     right = torch.stack([_raw(inputs) for _, inputs, _ in factors]).double()
     ones = {number for _, _, number in factors}
@@ -51,6 +55,24 @@ def product_squares(factors: Sequence[tuple[Tensor, Tensor, int]]) -> Tensor:
     lost = max(max(_lost(gradients), _lost(inputs)) for gradients, inputs, _ in factors)
     norms: Tensor = (left + lost).mul_(right.add_(added).add_(lost))
     return norms
+
+
+def _product_squares_on_cpu(factors: Sequence[tuple[Tensor, Tensor, int]]) -> NDArray[np.float64]:
+    """The same in numpy, whose calls cost a third of PyTorch's: what counts for a small model."""
+    left, right = np.empty((2, len(factors), len(factors[0][0])))
+    for place, (gradients, inputs, ones) in enumerate(factors):
+        left[place] = _raw_on_cpu(gradients)
+        right[place] = _raw_on_cpu(inputs)
+        left[place] += _lost(gradients)
+        right[place] += ones + _lost(inputs)
+    return np.multiply(left, right, out=left)
+
+
+def _raw_on_cpu(flat: Tensor) -> NDArray[np.floating]:
+    if flat.shape[1] > _BLOCK:
+        return np.asarray(_raw(flat).numpy())
+    values = flat.numpy()
+    return np.asarray(np.vecdot(values, values))
 
 
 def _lost(flat: Tensor) -> float:

@@ -48,10 +48,12 @@ class Tape:
     """The notes of one backward pass after another. `names` gives each trainable parameter's name."""
 
     def __init__(self, names: Mapping[nn.Parameter, str]) -> None:
-        self._names = dict(names)
-        self._position = {parameter: place for place, parameter in enumerate(names)}
+        # By identity: a parameter's own hash is a call, and small models feel every call.
+        self._parameters = tuple(names)
+        self._names = {id(parameter): name for parameter, name in names.items()}
+        self._position = {id(parameter): place for place, parameter in enumerate(names)}
         self._entries: list[_Entry] = []
-        self._noted: set[nn.Parameter] = set()
+        self._noted: set[int] = set()
         self._grouping: Grouping | None = None
 
     @property
@@ -69,7 +71,7 @@ class Tape:
 
     def trains(self, *parameters: nn.Parameter | None) -> bool:
         """Whether gradients are wanted now for any of `parameters`."""
-        return torch.is_grad_enabled() and any(each is not None and each in self._names for each in parameters)
+        return torch.is_grad_enabled() and any(id(each) in self._names for each in parameters)
 
     # -- what the rules of layers call ------------------------------------------------------------------------------
 
@@ -88,19 +90,20 @@ class Tape:
                     "a backward pass went a second time through a layer that one forward pass used",
                     hint="Call backward() once for each forward pass, on the sum of all losses.",
                 )
-            if any(values._version != version for values, version in kept):  # noqa: SLF001
-                raise TrainingError(
-                    "a layer's input was changed in place after the layer had used it",
-                    hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of a += b).",
-                )
+            given, kept = kept, None
+            for values, version in given:
+                if values._version != version:  # noqa: SLF001
+                    raise TrainingError(
+                        "a layer's input was changed in place after the layer had used it",
+                        hint="Use the operation that makes a new tensor (relu instead of relu_, a + b instead of "
+                        "a += b).",
+                    )
             _refuse_imprecision(gradient.device)
             if not gradient.shape[0]:
                 self.begin(Grouping.one_each(0))
                 return
-            given = [_wide(values) for values, _ in kept]
-            kept = None
             with torch.no_grad():
-                note(_wide(gradient), *given)
+                note(_wide(gradient), *[_wide(values) for values, _ in given])
 
         if output._is_view():  # noqa: SLF001  # else an operation in place would part our hook from its history
             output = torch.ops.aten._unsafe_view(output, output.shape)  # noqa: SLF001
@@ -122,8 +125,8 @@ class Tape:
             inputs: each matrix (d, p) with its x (records, positions..., p).
             biases: each (d,), or None.
         """
-        given = [(weight, _wide(values)) for weight, values in inputs if weight in self._names]
-        added = tuple(bias for bias in biases if bias is not None and bias in self._names)
+        given = [(weight, _wide(values)) for weight, values in inputs if id(weight) in self._names]
+        added = tuple(bias for bias in biases if bias is not None and id(bias) in self._names)
         grouping = self.of_records(gradients, *(values for _, values in given))
         if not given and not added:
             return
@@ -154,7 +157,7 @@ class Tape:
 
     def per_record(self, parameter: nn.Parameter, gradients: Tensor) -> None:
         """Notes a parameter by the gradient of each record's own share: (records, *parameter shape)."""
-        if parameter not in self._names:
+        if id(parameter) not in self._names:
             return
         grouping = self.of_records(gradients)
         self.per_patient((parameter,), (grouping.sums(_wide(gradients).flatten(1)),))
@@ -181,14 +184,14 @@ class Tape:
         sinks; what it sums must have the norms given. `reads` are tensors of others (a layer's input) that it may read.
         """
         for parameter in parameters:
-            if parameter in self._noted:
+            if id(parameter) in self._noted:
                 raise TrainingError(
-                    f"{self._names[parameter]} was used twice in one step, so that a patient's gradient has two parts "
-                    "that only their sum bounds",
+                    f"{self._names[id(parameter)]} was used twice in one step, so that a patient's gradient has two "
+                    "parts that only their sum bounds",
                     hint="Use each layer once in a forward pass, untie shared weights, or ask for the slow way. "
                     "In a loop of your own, call optimizer.step() or zero_grad() between two backward passes.",
                 )
-            self._noted.add(parameter)
+            self._noted.add(id(parameter))
         versions = tuple((ref(values), values._version) for values in reads)  # noqa: SLF001
         self._entries.append(_Entry(tuple(parameters), norms, add, versions))
 
@@ -201,7 +204,7 @@ class Tape:
             TrainingError: a trainable parameter was not noted.
         """
         self._check_complete()
-        self._entries.sort(key=lambda entry: min(self._position[each] for each in entry.parameters))
+        self._entries.sort(key=lambda entry: min(self._position[id(each)] for each in entry.parameters))
         products = [entry.squares for entry in self._entries if isinstance(entry.squares, tuple)]
         measured = iter(product_squares(products)) if products else iter(())
         rows = [next(measured) if isinstance(each.squares, tuple) else each.squares for each in self._entries]
@@ -230,12 +233,13 @@ class Tape:
         self.begin()
 
     def _check_complete(self) -> None:
-        for parameter, name in self._names.items():
-            if parameter not in self._noted:
-                raise TrainingError(
-                    f"{name} took no part in the loss",
-                    hint="Take it out of the model, freeze it (requires_grad_(False)), or ask for the slow way.",
-                )
+        if len(self._noted) == len(self._names):
+            return
+        name = next(name for place, name in self._names.items() if place not in self._noted)
+        raise TrainingError(
+            f"{name} took no part in the loss",
+            hint="Take it out of the model, freeze it (requires_grad_(False)), or ask for the slow way.",
+        )
 
     # -- three ways for a matrix ------------------------------------------------------------------------------------
 
