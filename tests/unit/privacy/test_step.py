@@ -240,6 +240,22 @@ def test_one_patient_moves_the_release_by_at_most_the_clip_norm_over_the_normali
     assert 0 < moved <= 0.3 / 5.0 * (1 + 1e-5)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_who_comes_or_goes_hardly_moves_the_last_bits_of_the_others(name: str) -> None:
+    model = build(terms_of(name), contract_of(name))
+    data = training_set(contract_of(name).input_shape, list(range(33)))
+
+    def total(rows: slice) -> Tensor:
+        part = TrainingSet.of(
+            data.records[rows], data.labels[rows], np.arange(len(data.labels[rows])), len(data.labels[rows])
+        )
+        with stepper(model, part, clip=1.0) as private:
+            return summed(private)
+
+    moved = total(slice(0, 33)) - total(slice(0, 32)) - total(slice(32, 33))
+    assert float(moved.norm()) < 1e-5
+
+
 def test_clipping_by_layer_bounds_each_layer() -> None:
     model = build(terms_of("mlp"), contract_of("mlp"))
     data = training_set(contract_of("mlp").input_shape, UNITS)
