@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fedward_simulations.audit.bounds import largest_true_positive_rate, trade_off
 from fedward_simulations.audit.membership import RATES
+from fedward_simulations.report.drawing import figure, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from fedward_simulations.audit.game import Played
     from fedward_simulations.audit.outcome import Outcome
@@ -21,14 +20,13 @@ __all__ = ["bounds_plot", "membership_plot", "trade_off_plot"]
 
 _CLAIM, _KEPT, _BROKEN, _GREY = "#b03030", "#1f6f43", "#d1495b", "#b0b0b0"
 _WAYS = {"with privacy": "#1f6f43", "without privacy": "#c77d0a"}
-_WIDTH_INCHES = 8.0
 
 
 def bounds_plot(outcome: Outcome) -> str:
     """Each game's lower bound of μ as a share of what is claimed: a bar beyond 1 is a violation."""
     games = outcome.mechanism.games
-    figure = _figure(0.8 + 0.26 * len(games))
-    axes = figure.subplots()
+    drawn = figure(0.8 + 0.26 * len(games))
+    axes = drawn.subplots()
     shares = [min(one.mu / one.claimed_mu, 3.0) for one in games]
     axes.barh(
         [_name(one) for one in games],
@@ -41,7 +39,7 @@ def bounds_plot(outcome: Outcome) -> str:
     axes.invert_yaxis()
     axes.set_xlabel("lower bound of μ ÷ claimed μ (dotted: the claim; beyond it: violated)")
     axes.tick_params(labelsize=8)
-    return _svg(figure)
+    return svg(drawn)
 
 
 def trade_off_plot(outcome: Outcome) -> str:
@@ -49,8 +47,8 @@ def trade_off_plot(outcome: Outcome) -> str:
     by_claim: dict[str, list[Played]] = {}
     for one in outcome.mechanism.games:
         by_claim.setdefault(one.game.claim.setting.name, []).append(one)
-    figure = _figure(3.0)
-    panels = figure.subplots(1, len(by_claim), sharey=True, squeeze=False)[0]
+    drawn = figure(3.0)
+    panels = drawn.subplots(1, len(by_claim), sharey=True, squeeze=False)[0]
     alpha = np.linspace(1e-6, 1 - 1e-6, 400)
     for axes, (name, games) in zip(panels, by_claim.items(), strict=True):
         setting = games[0].game.claim.setting
@@ -62,13 +60,13 @@ def trade_off_plot(outcome: Outcome) -> str:
         axes.set_xlabel("false alarm rate")
     panels[0].set_ylabel("miss rate")
     panels[0].legend(fontsize=7)
-    return _svg(figure)
+    return svg(drawn)
 
 
 def membership_plot(outcome: Outcome) -> str:
     """ROC curves of the membership attack, both axes logarithmic, below what (ε, δ) allows."""
-    figure = _figure(3.4)
-    axes = figure.subplots()
+    drawn = figure(3.4)
+    axes = drawn.subplots()
     rates = np.geomspace(min(RATES) / 10, 1, 300)
     allowed = largest_true_positive_rate(rates, outcome.largest_epsilon, outcome.delta)
     axes.plot(
@@ -85,7 +83,7 @@ def membership_plot(outcome: Outcome) -> str:
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     axes.legend(fontsize=8)
-    return _svg(figure)
+    return svg(drawn)
 
 
 def _points(axes: Axes, games: list[Played]) -> None:
@@ -104,19 +102,3 @@ def _points(axes: Axes, games: list[Played]) -> None:
 
 def _name(one: Played) -> str:
     return f"{one.game.claim.setting.name}: {one.game.canary} in {one.game.background}"
-
-
-def _figure(height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    text = StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fedward"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    document = text.getvalue()
-    return document[document.index("<svg") :]
