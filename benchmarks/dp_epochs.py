@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.dp_arms import product_stepper
 from benchmarks.dp_models import CASES, Case, draw, stock_model
 from benchmarks.dp_peers import PEERS, Settings
+from fedward_shared.allocator import keep_freed_memory
 
 __all__ = ["ARMS", "ROWS"]
 
@@ -112,6 +113,7 @@ def main() -> None:
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
+    keep_freed_memory()
     case = next(one for one in CASES if one.label == chosen.case)
     rows = max(8 * case.batch, round(ROWS[case.label] * chosen.scale))
     json.dump(measure(case, rows, Settings(float(case.batch), device=chosen.device), chosen.repeats), sys.stdout)

@@ -8,7 +8,8 @@ what is held: repeats differ by 0.1 MB, and PyTorch's own count of the plain CNN
 peak of PyTorch's allocator.
 
 Time: all arms take turns in one process, in random order; a turn is a few milliseconds of steps, or one step. A ratio
-is taken within each round, and the median over the rounds is told.
+is taken within each round, and the median over the rounds is told. The process keeps its freed memory, as a vault's
+training process does: for all arms alike.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from torch import nn
 from benchmarks.dp_arms import ARMS, Arm, brute_force, check, fixed_batch
 from benchmarks.dp_models import CASES, Case, stock_model
 from benchmarks.dp_peers import Settings
+from fedward_shared.allocator import keep_freed_memory
 
 __all__ = ["interleaved"]
 
@@ -50,6 +52,7 @@ def interleaved(steps: Mapping[str, Callable[[], None]], *, seconds: float, leas
     Rounds go on until `seconds` are over, but `least` at least. An arm slower than a quarter of a second a step takes
     part in every third round only.
     """
+    keep_freed_memory()
     pace = {name: _warmed(step) for name, step in steps.items()}
     times: Times = {name: [] for name in steps}
     ratios: Times = {name: [] for name in steps}
