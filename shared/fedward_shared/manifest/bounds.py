@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from fedward_shared.contracts.study import SiteTerms, Study, TrainingTerms
+from fedward_shared.privacy.rounding import slack
 
 __all__ = ["expected_update_norm", "largest_batch", "max_update_norm"]
 
@@ -25,7 +26,7 @@ _DEVIATIONS = 6.0
 _NOISE_DEVIATIONS = 8.0
 _SIZE_SLACK = 2.0
 _ROUNDING = 1.001
-"""More than a step's noise is widened for rounding (`privacy.clipping.SLACK`), and its grid."""
+"""More than rounding to a grid and to float32 can add."""
 
 
 def largest_batch(site: SiteTerms) -> float:
@@ -72,7 +73,8 @@ def max_update_norm(study: Study, site: SiteTerms, noise_multiplier: float, para
         return training.learning_rate * (_adam_reach(training) * math.sqrt(parameters) + steps * pull) * _ROUNDING
     gain = training.learning_rate * clip / site.normaliser / (1 - training.momentum)
     signal = gain * steps * largest_batch(site)
-    noise = gain * noise_multiplier * math.sqrt(steps) * (math.sqrt(parameters) + _NOISE_DEVIATIONS) * _ROUNDING
+    sigma = noise_multiplier * slack(site.size * site.sampling_rate) * _ROUNDING
+    noise = gain * sigma * math.sqrt(steps) * (math.sqrt(parameters) + _NOISE_DEVIATIONS)
     decay = training.learning_rate / (1 - training.momentum) * steps * training.weight_decay * farthest
     return signal + noise + decay
 

@@ -10,7 +10,7 @@ an L2 norm of at most `sensitivity`, whatever the data and the weights; so a sum
 
 Rounding: factors are computed in float64 from squared norms that are upper bounds already, and rounded down by a
 relative 2⁻⁴⁰, more than their own arithmetic can err for up to a thousand layers. What the gradient's own arithmetic
-adds (a relative 1e-4 at most) is covered by noise that is wider by `SLACK`.
+adds (a relative 1e-4 at most in a step of a few hundred patients) is covered by wider noise (`rounding.slack`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,7 @@ from fedward_shared.errors import UsageError
 from fedward_shared.privacy.events import AdaptiveGaussian, Event, SampledGaussian
 from fedward_shared.privacy.randomness.noise import RandomSource
 
-__all__ = ["SLACK", "AdaptiveClip", "Clip", "FlatClip", "PerLayerClip"]
-
-SLACK = 1 + 1.25e-4
-"""Noise is N(0, (σ · sensitivity · SLACK)²): σ's accounting is then exact about what rounding adds to a gradient."""
+__all__ = ["AdaptiveClip", "Clip", "FlatClip", "PerLayerClip"]
 
 _ROUND_DOWN = 1 - 2.0**-40
 _COUNT_GRID = 2.0**20
@@ -39,7 +36,11 @@ _SMALLEST_NORM, _LARGEST_NORM = 1e-30, 1e30
 
 
 class Clip(Protocol):
-    """How patients' gradients are bounded. One step: `factors` for each portion of patients, noise, `advance`."""
+    """How patients' gradients are bounded. A step: `begin`, `factors` for each portion, noise, `advance`."""
+
+    def begin(self) -> None:
+        """A step begins: what one that was broken off has left is forgotten."""
+        ...
 
     @property
     def sensitivity(self) -> float:
@@ -60,7 +61,7 @@ class Clip(Protocol):
         ...
 
     def event(self, noise_multiplier: float, sampling_rate: float, steps: int) -> Event:
-        """What `steps` steps are charged under noise of σ · sensitivity · SLACK."""
+        """What `steps` steps are charged under noise of σ · sensitivity · slack."""
         ...
 
 
@@ -74,6 +75,9 @@ class FlatClip:
     def sensitivity(self) -> float:
         """C."""
         return self._norm
+
+    def begin(self) -> None:
+        """Nothing is left of a step."""
 
     def factors(self, squares: Tensor) -> Tensor:
         """As `Clip.factors`; one factor for all layers."""
@@ -103,6 +107,9 @@ class PerLayerClip:
     def sensitivity(self) -> float:
         """√ΣC_l²: each layer can be at its bound at once. All coordinates get noise of σ times this."""
         return hypot(*self._norms) / _ROUND_DOWN
+
+    def begin(self) -> None:
+        """Nothing is left of a step."""
 
     def factors(self, squares: Tensor) -> Tensor:
         """As `Clip.factors`.
@@ -170,6 +177,10 @@ class AdaptiveClip:
     def sensitivity(self) -> float:
         """C as it is now: a function of what was released before."""
         return self._norm
+
+    def begin(self) -> None:
+        """Forgets the counts of a step that was broken off."""
+        self._counts.clear()
 
     def factors(self, squares: Tensor) -> Tensor:
         """As `Clip.factors`; remembers, until `advance`, how many patients were within C."""

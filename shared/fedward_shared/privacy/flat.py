@@ -27,6 +27,11 @@ class FlatModel:
                 "trainable parameters must have one type and be on one device, and there must be some",
                 hint="Move the whole model with model.to(device, dtype).",
             )
+        if self._parameters[0].dtype not in {torch.float32, torch.float64}:
+            raise UsageError(
+                "private training needs parameters of float32 or float64",
+                hint="Convert the model with model.float(); bfloat16 is for autocast.",
+            )
         self.weights = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in self._parameters]))
         self.gradient = torch.zeros_like(self.weights, requires_grad=False)
         self.sinks: dict[nn.Parameter, Tensor] = {}

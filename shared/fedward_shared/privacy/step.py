@@ -5,8 +5,8 @@ sampling drew, and g_p is the mean (or declared sum) of the gradients of at most
 
 Formal guarantees (neighbours: one patient added or removed; tests/unit/privacy and tests/adversarial test each)
   sensitivity   one patient changes the sum by at most C in L2 norm, and at most C(1 + 1e-4) as computed (`norms`,
-                `clipping`); noise is wider by SLACK, so the accounted σ stays true
-  noise         N(0, (σ·C·SLACK)²) is added to every coordinate once a step, also where nobody was drawn; sum and noise
+                `clipping`); noise is wider by a declared slack, so the accounted σ stays true
+  noise         N(0, (σ·C·slack)²) is added to every coordinate once a step, also where nobody was drawn; sum and noise
                 are rounded to one declared grid (`mechanism`)
   sampling      each patient independently with the declared rate q; the cost is `clip.event(σ, q, 1)`
   normaliser    a declared constant, never the number of patients drawn or held
@@ -30,12 +30,13 @@ from torch import Tensor, nn
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.models.heads import losses
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
-from fedward_shared.privacy.clipping import SLACK, Clip, FlatClip
+from fedward_shared.privacy.clipping import Clip, FlatClip
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.descent import Descent
 from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.mechanism import GaussianMechanism, grid
 from fedward_shared.privacy.randomness.noise import RandomSource
+from fedward_shared.privacy.rounding import slack
 from fedward_shared.privacy.sampling import Indices, choose_records, poisson
 from fedward_shared.privacy.sums import Loss, Objective, Way, clipped_sums
 
@@ -59,7 +60,8 @@ class PrivateStepper:
 
     Args:
         model: on the device of `data`; its weights change in place.
-        data: the site's training records.
+        data: the site's training records; labels within the model's classes (checked where data are read, since a loss
+            that fails would say so for a single patient).
         training: learning rate and what follows the noise; how a patient's records are put together.
         site: the declared sampling rate and normaliser.
         clip_norm: C, or a `Clip` of another kind.
@@ -126,20 +128,24 @@ class PrivateStepper:
 
         The tensor is written over by the next step.
         """
-        gradient, clip = self._sum(), self._clip
-        deviation = self._sigma * clip.sensitivity * SLACK
+        clip, gradient = self._clip, self._flat.gradient
+        deviation = self._sigma * clip.sensitivity * slack(self._site.size * self._site.sampling_rate)
         mechanism = GaussianMechanism(deviation, grid(clip.sensitivity, self._flat.size, deviation))
-        mechanism.release(gradient, self._site.normaliser, self._source, gradient)
+        mechanism.release(self._sum(), self._site.normaliser, self._source, gradient)
         clip.advance(self._source)
         return gradient
 
     def _sum(self) -> Tensor:
         """The clipped sum over those drawn, without noise: nobody else's to see."""
-        self._flat.gradient.zero_()
+        gradient, total = self._flat.gradient.zero_(), None
+        self._clip.begin()
         chosen = poisson(self._data.count, self._site.sampling_rate, self._source)
-        for rows, groups, patients in self._portions(chosen):
+        for place, (rows, groups, patients) in enumerate(self._portions(chosen)):
+            if place:  # float32 would lose the small parts of a sum over many
+                total = gradient.double() if total is None else total.add_(gradient)
+                gradient.zero_()
             self._add(rows, groups, patients)
-        return self._flat.gradient
+        return gradient if total is None else total.add_(gradient)
 
     def _add(self, rows: Indices, groups: Indices, patients: int) -> None:
         """Adds the clipped gradients of one portion of whole patients."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
-from fedward_shared.privacy.bookkeeping.verify import verify
+from fedward_shared.privacy.bookkeeping.verify import refuse_changing_buffers, verify
 from fedward_shared.privacy.clipping import Clip
 from fedward_shared.privacy.flat import FlatModel
 
@@ -25,7 +25,8 @@ Way = Literal["fast", "opacus", "each"]
 """How gradients are bounded: book-keeping; Opacus' hooks; or one backward pass for each patient."""
 
 _PORTION_VALUES = 1 << 20
-_LARGEST_PORTION = 4096
+_LARGEST_PORTION = 1024
+"""More would be added up in float32 within one product (see `clipping.slack`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def clipped_sums(
     if way == "fast":
         verify(model, example)
         return BookKept(model, flat, clip, objective, _portion(example))
+    refuse_changing_buffers(model, example)
     from fedward_shared.privacy.reference import EachPatient, OpacusHooks
 
     return (OpacusHooks if way == "opacus" else EachPatient)(model, flat, clip, objective)

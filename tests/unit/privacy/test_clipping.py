@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from fedward_shared.errors import UsageError
-from fedward_shared.privacy.clipping import SLACK, AdaptiveClip, Clip, FlatClip, PerLayerClip
+from fedward_shared.privacy.clipping import AdaptiveClip, Clip, FlatClip, PerLayerClip
 from fedward_shared.privacy.events import AdaptiveGaussian, SampledGaussian
 from fedward_shared.privacy.randomness.accelerator import DeviceSource
 from fedward_shared.privacy.randomness.noise import KeystreamSource
+from fedward_shared.privacy.rounding import SLACK
 
 BAD = [math.nan, math.inf]
 

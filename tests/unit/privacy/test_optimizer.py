@@ -17,9 +17,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from fedward_shared.errors import TrainingError, UsageError
-from fedward_shared.privacy.clipping import SLACK
 from fedward_shared.privacy.optimizer import PrivateOptimizer
 from fedward_shared.privacy.randomness.noise import KeystreamSource
+from fedward_shared.privacy.rounding import SLACK
 
 torch.set_num_threads(1)
 warnings.filterwarnings("ignore", message="Full backward hook is firing")
@@ -238,16 +238,121 @@ def test_a_noise_scheduler_is_heard() -> None:
     assert optimizer.noise_multiplier == pytest.approx(1.0)
 
 
-def test_patients_are_clipped_as_one() -> None:
+def by_patient(model: nn.Module, records: Tensor, clip: float = 0.1) -> PrivateOptimizer:
+    return PrivateOptimizer(
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        model,
+        records,
+        noise_multiplier=0.0,
+        max_grad_norm=clip,
+        expected_batch_size=None,
+        loss_reduction="sum",
+        unit="patient",
+        source=KeystreamSource.unsafe_seeded(0, b"patients"),
+    )
+
+
+@pytest.mark.parametrize("order", ["zero, say, forward", "say, zero, forward", "say, forward, zero"])
+def test_patients_are_clipped_as_one_in_whatever_order_it_is_said(order: str) -> None:
     torch.manual_seed(0)
     model, records, labels = mlp(), torch.randn(5, 6) * 20, torch.randint(0, CLASSES, (5,))
-    optimizer = private(model, records, reduction="sum", lr=1.0, momentum=0.0, clip=0.1)
-    before = weights(model)
-    optimizer.zero_grad()
+    optimizer = by_patient(model, records)
+    for _ in range(2):
+        before = weights(model)
+        loss = torch.zeros(())
+        for word in order.split(", "):
+            if word == "zero":
+                optimizer.zero_grad()
+            elif word == "say":
+                optimizer.patients(torch.zeros(5, dtype=torch.int64), 1)
+            else:
+                loss = functional.cross_entropy(model(records), labels, reduction="sum")
+        torch.autograd.backward(loss)
+        optimizer.step()
+        assert float((weights(model) - before).norm()) == pytest.approx(0.1, rel=1e-4)
+
+
+def test_a_batch_whose_patients_nobody_named_is_refused() -> None:
+    model, records = mlp(), torch.randn(5, 6)
+    optimizer = by_patient(model, records)
+    with pytest.raises(TrainingError, match="whose the records"):
+        torch.autograd.backward(model(records).sum())
     optimizer.patients(torch.zeros(5, dtype=torch.int64), 1)
-    torch.autograd.backward(functional.cross_entropy(model(records), labels, reduction="sum"))
+    torch.autograd.backward(model(records).sum())
     optimizer.step()
-    assert float((weights(model) - before).norm()) == pytest.approx(0.1, rel=1e-4)
+    optimizer.zero_grad()
+    with pytest.raises(TrainingError, match="whose the records"):
+        torch.autograd.backward(model(records).sum())
+
+
+def test_a_batch_of_patients_that_is_cut_is_refused() -> None:
+    model, records = mlp(), torch.randn(4, 6)
+    optimizer = by_patient(model, records)
+    optimizer.signal_skip_step(do_skip=True)
+    optimizer.patients(torch.zeros(4, dtype=torch.int64), 1)
+    torch.autograd.backward(model(records).sum())
+    with pytest.raises(UsageError, match="cut"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("owner", "patients"),
+    [
+        ([0, 0, 0, 0], 4),
+        ([0, 1, 0, 1], 2),
+        ([0, 0, 2, 2], 3),
+        ([1, 1, 2, 2], 3),
+        ([0, 0, 1, 1], 1),
+        ([0, 0, 1, 1], 0),
+        ([[0, 0], [1, 1]], 2),
+        ([0.0, 0.0, 1.0, 1.0], 2),
+    ],
+)
+def test_owners_that_would_give_a_wrong_norm_are_refused(owner: list[float], patients: int) -> None:
+    optimizer = by_patient(mlp(), torch.randn(4, 6))
+    with pytest.raises(UsageError, match="ascending whole numbers"):
+        optimizer.patients(torch.tensor(owner), patients)
+
+
+def test_the_sum_without_noise_is_not_left_on_the_model() -> None:
+    model, records = mlp(), torch.randn(5, 6)
+    optimizer = private(model, records, sigma=5.0)
+    torch.autograd.backward(functional.cross_entropy(model(records), torch.randint(0, CLASSES, (5,))))
+    optimizer.step()
+    assert all(parameter.summed_grad.numel() == 0 for parameter in optimizer.params)
+    optimizer.close()
+    assert not any(hasattr(parameter, "summed_grad") for parameter in model.parameters())
+
+
+def test_the_clip_norm_cannot_fall_within_a_batch() -> None:
+    model, records, labels = mlp(), torch.randn(4, 6), torch.randint(0, CLASSES, (4,))
+    optimizer = private(model, records)
+    optimizer.signal_skip_step(do_skip=True)
+    for norm in (1.0, 0.1):
+        optimizer.max_grad_norm = norm
+        optimizer.zero_grad()
+        torch.autograd.backward(functional.cross_entropy(model(records), labels))
+        if norm == 1.0:
+            optimizer.step()
+    with pytest.raises(UsageError, match="within a batch"):
+        optimizer.step()
+
+
+def test_layers_that_are_unfrozen_on_the_way_are_refused() -> None:
+    model, records, labels = mlp(), torch.randn(4, 6), torch.randint(0, CLASSES, (4,))
+    first = next(iter(model.children())).requires_grad_(False)
+    optimizer = PrivateOptimizer(
+        torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=1.0),
+        model,
+        records,
+        noise_multiplier=1.0,
+        max_grad_norm=1.0,
+        expected_batch_size=4,
+    )
+    first.requires_grad_(True)
+    torch.autograd.backward(functional.cross_entropy(model(records), labels))
+    with pytest.raises(UsageError, match="unfrozen"):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("kind", ["mlp", "deep", "image"])
@@ -289,8 +394,18 @@ def test_what_cannot_be_right_is_refused() -> None:
             expected_batch_size=5,
         )
     optimizer = private(model, records)
-    with pytest.raises(UsageError, match="must be a sum"):
+    with pytest.raises(UsageError, match="unit is the record"):
         optimizer.patients(torch.zeros(5, dtype=torch.int64), 1)
+    with pytest.raises(UsageError, match="must be a sum"):
+        PrivateOptimizer(
+            torch.optim.SGD(model.parameters(), lr=1.0),
+            model,
+            records,
+            noise_multiplier=1.0,
+            max_grad_norm=1.0,
+            expected_batch_size=5,
+            unit="patient",
+        )
     with pytest.raises(TrainingError, match="no backward pass"):
         optimizer.step()
     torch.autograd.backward(functional.cross_entropy(model(records), labels))

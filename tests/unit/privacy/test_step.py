@@ -3,26 +3,27 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from fedward_shared.contracts.study import TrainingTerms
+from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.errors import UsageError
 from fedward_shared.models.heads import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy import sums
 from fedward_shared.privacy.bookkeeping import tape as tapes
 from fedward_shared.privacy.bookkeeping import verify as verifying
-from fedward_shared.privacy.clipping import SLACK, AdaptiveClip, Clip, FlatClip, PerLayerClip
+from fedward_shared.privacy.clipping import AdaptiveClip, Clip, FlatClip, PerLayerClip
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.mechanism import GaussianMechanism
 from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
 from fedward_shared.privacy.reference import add_clipped
+from fedward_shared.privacy.rounding import SLACK, slack
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_shared.privacy.sums import Way
 from tests.support.cohorts import MODELS, TERMS, contract_of, site, terms_of, training_set
@@ -185,6 +186,124 @@ def test_a_model_with_no_provable_norm_is_refused_before_any_step(model: nn.Modu
     assert refused.value.hint
     assert len(before) == len({parameter.untyped_storage().data_ptr() for parameter in model.parameters()})
     assert model(torch.zeros(2, 3)).shape == (2, 3 if isinstance(model, Tied) else 1)
+
+
+class Averages(nn.Module):
+    """Keeps a running mean of what passes, in training and out of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 1)
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, records: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.mean.mul_(0.9).add_(records.mean(dim=0), alpha=0.1)
+        logits: Tensor = self.layer(records)
+        return logits
+
+
+class MixesInTraining(nn.Module):
+    """Mixes records while it trains, or only where its flag says so; and has an attribute of a telling name."""
+
+    def __init__(self, *, mix: bool = True) -> None:
+        super().__init__()
+        self.layer, self.dropout, self.mix = nn.Linear(3, 1), nn.Dropout(0.1), mix
+
+    def forward(self, records: Tensor) -> Tensor:
+        inner = records - records.mean(dim=0) if self.training and self.mix else records
+        logits: Tensor = self.layer(self.dropout(inner))
+        return logits
+
+
+WAYS: tuple[Way, ...] = ("fast", "opacus", "each")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "model", [Averages(), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3).requires_grad_(False), nn.Linear(3, 1))]
+)
+def test_a_model_that_keeps_statistics_of_records_is_refused_in_every_way(model: nn.Module, way: Way) -> None:
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with pytest.raises(UsageError):
+        stepper(model, training_set((3,), UNITS), way=way)
+    assert all(torch.equal(buffer, kept[name]) for name, buffer in model.named_buffers())
+
+
+def test_an_attribute_called_dropout_hides_nothing() -> None:
+    with pytest.raises(UsageError, match="mixes its records"):
+        stepper(MixesInTraining(), training_set((3,), UNITS))
+
+
+def test_a_model_of_ones_own_is_tried_every_time() -> None:
+    model, data = MixesInTraining(mix=False), training_set((3,), UNITS)
+    stepper(model, data).close()
+    model.mix = True
+    with pytest.raises(UsageError, match="mixes its records"):
+        stepper(model, data)
+
+
+def test_half_precision_parameters_are_refused() -> None:
+    with pytest.raises(UsageError, match="float32 or float64"):
+        stepper(nn.Linear(3, 1).bfloat16(), training_set((3,), UNITS))
+
+
+@pytest.mark.parametrize("count", [3000, 20_000])
+def test_a_sum_over_many_patients_keeps_within_its_slack(count: int) -> None:
+    """Aligned gradients in few coordinates: the worst for float32's additions."""
+    torch.manual_seed(0)
+    model, row = nn.Linear(1, 1), torch.rand(1, 1) + 0.3
+    wide = SiteTerms("north", size=count, sampling_rate=1.0, normaliser=1.0)
+
+    def total(patients: int) -> Tensor:
+        data = TrainingSet.of(
+            row.repeat(patients, 1), torch.zeros(patients, dtype=torch.int64), np.arange(patients), patients
+        )
+        with PrivateStepper(
+            model,
+            data,
+            training=TERMS,
+            site=wide,
+            clip_norm=0.3,
+            noise_multiplier=0.0,
+            records_per_patient=1,
+            source=KeystreamSource.unsafe_seeded(0, b"many"),
+        ) as private:
+            return summed(private)
+
+    for gone in range(1, 6):
+        moved = float((total(count - gone + 1) - total(count - gone)).norm())
+        assert moved <= 0.3 * slack(count)
+
+
+def test_a_step_that_was_broken_off_leaves_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sums, "_portion", lambda _: 2)
+    model, data = (
+        build(terms_of("mlp"), contract_of("mlp")),
+        training_set(contract_of("mlp").input_shape, list(range(8))),
+    )
+
+    def after(breaks: bool) -> float:
+        clip = AdaptiveClip(1.0, target_quantile=0.5, learning_rate=0.3, count_noise=0.1, normaliser=8.0)
+        with stepper(model, data, clip=clip) as private:
+            if breaks:
+                add, calls = private._add, iter((False, True))
+
+                def failing(*portion: Any) -> None:
+                    if next(calls, False):
+                        raise MemoryError
+                    add(*portion)
+
+                monkeypatch.setattr(private, "_add", failing)
+                with pytest.raises(MemoryError):
+                    private._sum()
+                monkeypatch.setattr(private, "_add", add)
+            private._sum()
+            clip.advance(KeystreamSource.unsafe_seeded(0, b"count"))
+        return clip.sensitivity
+
+    assert after(breaks=True) == after(breaks=False)
 
 
 def test_a_model_is_tried_once_and_again_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:

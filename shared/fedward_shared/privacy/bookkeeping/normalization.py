@@ -103,7 +103,7 @@ def rms_norm(layer: nn.RMSNorm, tape: Tape) -> Callable[[Tensor], Tensor]:
             _refuse_unbatched(layer, values)
         scale, epsilon = layer.weight.detach(), layer.eps
         output = functional.rms_norm(values, layer.normalized_shape, scale, epsilon)
-        epsilon = torch.finfo(output.dtype).eps if epsilon is None else epsilon
+        epsilon = torch.finfo(torch.promote_types(output.dtype, torch.float32)).eps if epsilon is None else epsilon
         trained = _trained(layer, tape)
 
         def note(gradients: Tensor, kept: Tensor) -> None:

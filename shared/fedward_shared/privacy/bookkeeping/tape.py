@@ -45,7 +45,10 @@ class _Entry:
 
 
 class Tape:
-    """The notes of one backward pass after another. `names` gives each trainable parameter's name."""
+    """The notes of one backward pass after another. `names` gives each trainable parameter's name.
+
+    `announced_only`: a batch without a grouping is refused, instead of taken as one record a patient.
+    """
 
     def __init__(self, names: Mapping[nn.Parameter, str]) -> None:
         # By identity: a parameter's own hash is a call, and small models feel every call.
@@ -55,6 +58,7 @@ class Tape:
         self._entries: list[_Entry] = []
         self._noted: set[int] = set()
         self._grouping: Grouping | None = None
+        self.announced_only = False
 
     @property
     def grouping(self) -> Grouping:
@@ -145,6 +149,11 @@ class Tape:
         Raises:
             TrainingError: it has not.
         """
+        if self._grouping is None and self.announced_only:
+            raise TrainingError(
+                "nobody said whose the records of this batch are",
+                hint="Call patients(owner, number) before each forward pass.",
+            )
         if self._grouping is None:
             self._grouping = Grouping.one_each(rows[0].shape[0])
         if any(each.shape[0] != self._grouping.records for each in rows):
@@ -327,7 +336,11 @@ def _refuse_imprecision(device: torch.device) -> None:
             "backward() or step() was called inside autocast",
             hint="Keep the forward pass and the loss inside the autocast block, and what follows outside.",
         )
-    if torch.get_float32_matmul_precision() != "highest":
+    try:
+        precise = torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # set by PyTorch's newer switches, of which the older one cannot tell
+        precise = False
+    if not precise:
         raise TrainingError(
             "products of float32 matrices are set to be less precise than float32",
             hint='Call torch.set_float32_matmul_precision("highest"), and use autocast for speed instead.',

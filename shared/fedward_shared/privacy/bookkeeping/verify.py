@@ -17,10 +17,13 @@ from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
 
-__all__ = ["verify"]
+__all__ = ["refuse_changing_buffers", "verify"]
 
 _RECORDS = 3
 _TOLERANCE = 1e-6
+
+_DROPPING = (nn.RNNBase, nn.MultiheadAttention, nn.modules.dropout._DropoutNd)  # noqa: SLF001  # has no public name
+_KNOWN = ("torch.nn.", "fedward_shared.models.")
 
 _PASSED: WeakKeyDictionary[nn.Module, tuple[object, ...]] = WeakKeyDictionary()
 """Models that passed, and what they looked like then."""
@@ -29,8 +32,9 @@ _PASSED: WeakKeyDictionary[nn.Module, tuple[object, ...]] = WeakKeyDictionary()
 def verify(model: nn.Module, example: Tensor) -> None:
     """Checks the fast way on three made-up records, shaped like those of `example`, under made-up weights.
 
-    Neither a record's values nor the weights that a coordinator sent have any say. A model that passed is not tried
-    again until its layers, its frozen parameters or the kind of its records change.
+    Neither a record's values nor the weights that a coordinator sent have any say. A model made of PyTorch's and our
+    own layers only is not tried again until its layers, its frozen parameters or the kind of its records change; any
+    other could behave otherwise without looking so.
 
     Raises:
         UsageError: the model cannot be trained the fast way: named, with what to do.
@@ -40,13 +44,40 @@ def verify(model: nn.Module, example: Tensor) -> None:
     if _PASSED.get(model) == seen:
         return
     _try(deepcopy(model).double(), example)
-    _PASSED[model] = seen
+    refuse_changing_buffers(model, example)
+    if all(type(module).__module__.startswith(_KNOWN) for module in model.modules()):
+        _PASSED[model] = seen
+
+
+def refuse_changing_buffers(model: nn.Module, example: Tensor) -> None:
+    """Whether a forward pass leaves something of its records in the model: running statistics, a count, a cache.
+
+    That would leave the site with the weights, neither clipped nor noised.
+
+    Raises:
+        UsageError: it does.
+    """
+    if not any(True for _ in model.buffers()):
+        return
+    trial = deepcopy(model)
+    trial.train()
+    before = [buffer.clone() for buffer in trial.buffers()]
+    with torch.no_grad():
+        trial(_draw(example, (_RECORDS, *example.shape[1:]), torch.Generator().manual_seed(0)).to(example.dtype))
+    after = list(trial.buffers())
+    same = len(before) == len(after) and all(map(torch.equal, before, after))
+    if not same:
+        raise UsageError(
+            "a buffer of the model follows the records that pass (running statistics): it would leave without noise",
+            hint="Put nn.GroupNorm or nn.LayerNorm in the place of BatchNorm, set track_running_stats=False, and keep "
+            "no averages of activations.",
+        )
 
 
 def _try(trial: nn.Module, example: Tensor) -> None:
     trial.train()
     for module in trial.modules():
-        if getattr(module, "dropout", None) or isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001
+        if isinstance(module, _DROPPING):
             module.training = False
     generator = torch.Generator().manual_seed(0)
     for parameter in trial.parameters():

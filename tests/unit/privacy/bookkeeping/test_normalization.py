@@ -147,3 +147,25 @@ def test_norms_are_those_of_what_the_stock_layer_computes_in_bf16() -> None:
     model, records = made(lambda: nn.GroupNorm(2, 6)), drawn(6, 6, 4, 4).float()
     near, exact = fast(model, records, autocast=True), fast(model, records)
     assert float((near.total - exact.total).norm()) < 0.02 * float(exact.total.norm())
+
+
+def test_small_activations_under_autocast_keep_float32s_own_epsilon() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8, bias=False), nn.RMSNorm(8))
+    with torch.no_grad():
+        model[0].weight.mul_(0.05)
+    records = torch.randn(4, 8)
+
+    def loss() -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output: Tensor = model(records)
+        return output.float().square().sum()
+
+    (expected,) = torch.autograd.grad(loss(), [model[1].weight])
+    with BookKeeping(model) as books:
+        books.tape.begin()
+        torch.autograd.backward(loss())
+        squares = books.tape.squares()
+        sinks = {parameter: torch.zeros_like(parameter) for parameter in model.parameters()}
+        books.tape.add_clipped(torch.ones_like(squares), None, sinks)
+    assert float((sinks[model[1].weight] - expected).norm()) < 0.02 * float(expected.norm())
