@@ -151,9 +151,10 @@ def test_norms_are_those_of_what_the_stock_layer_computes_in_bf16() -> None:
 
 def test_small_activations_under_autocast_keep_float32s_own_epsilon() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 8, bias=False), nn.RMSNorm(8))
+    before, norm = nn.Linear(8, 8, bias=False), nn.RMSNorm(8)
+    model = nn.Sequential(before, norm)
     with torch.no_grad():
-        model[0].weight.mul_(0.05)
+        before.weight.mul_(0.05)
     records = torch.randn(4, 8)
 
     def loss() -> Tensor:
@@ -161,11 +162,11 @@ def test_small_activations_under_autocast_keep_float32s_own_epsilon() -> None:
             output: Tensor = model(records)
         return output.float().square().sum()
 
-    (expected,) = torch.autograd.grad(loss(), [model[1].weight])
+    (expected,) = torch.autograd.grad(loss(), [norm.weight])
     with BookKeeping(model) as books:
         books.tape.begin()
         torch.autograd.backward(loss())
         squares = books.tape.squares()
         sinks = {parameter: torch.zeros_like(parameter) for parameter in model.parameters()}
         books.tape.add_clipped(torch.ones_like(squares), None, sinks)
-    assert float((sinks[model[1].weight] - expected).norm()) < 0.02 * float(expected.norm())
+    assert float((sinks[norm.weight] - expected).norm()) < 0.02 * float(expected.norm())
