@@ -28,6 +28,7 @@ from fedward_shared.errors import UsageError
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
 from fedward_shared.privacy.bookkeeping.verify import verify
+from fedward_shared.privacy.bookkeeping.weights import left_out
 from fedward_shared.privacy.clipping import FlatClip
 from fedward_shared.privacy.mechanism import GaussianMechanism, grid
 from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
@@ -158,10 +159,9 @@ class PrivateOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]  
             return
         scale = records if self.loss_reduction == "mean" else 1
         factors = FlatClip(self._norm).factors(tape.squares() * float(scale) ** 2)
-        lost = None if bool(factors.all()) else (factors == 0).any(dim=0)
         for total in self._scratch.values():
             total.zero_()
-        tape.add_clipped(factors * scale, lost, self._scratch)
+        tape.add_clipped(factors * scale, left_out(factors), self._scratch)
         for parameter, total in self._scratch.items():
             parameter.summed_grad.add_(total)
 

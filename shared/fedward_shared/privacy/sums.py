@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fedward_shared.privacy.bookkeeping.attach import BookKeeping
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
 from fedward_shared.privacy.bookkeeping.verify import refuse_changing_buffers, verify
+from fedward_shared.privacy.bookkeeping.weights import left_out
 from fedward_shared.privacy.clipping import Clip
 from fedward_shared.privacy.flat import FlatModel
 
@@ -103,8 +104,7 @@ class BookKept:
                 # Zero where a patient's losses are finite, else NaN, which takes the patient out.
                 squares[0] += grouping.sums(losses.detach().double() * 0)
             factors = self._clip.factors(squares)
-            lost = None if bool(factors.all()) else (factors == 0).any(dim=0)
-            tape.add_clipped(factors, lost, self._flat.sinks)
+            tape.add_clipped(factors, left_out(factors), self._flat.sinks)
 
     def close(self) -> None:
         """Takes the rules off the model."""

@@ -11,7 +11,7 @@ its rule never reaches the noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import ReferenceType, ref
 
@@ -289,7 +289,9 @@ class Tape:
             for weight, values in inputs:
                 sinks[weight].addmm_(scaled, weights.of_records(values).flatten(0, 1))
             if biases:
-                _add_biases(scaled.sum(dim=1), biases, sinks)
+                total = scaled.sum(dim=1)
+                for bias in biases:
+                    sinks[bias].add_(total)
 
         self.note((*(weight for weight, _ in inputs), *biases), norms, add, *(values for _, values in inputs))
 
@@ -303,11 +305,6 @@ class Tape:
         if biases:
             gradients += [grouped.sum(dim=1)] * len(biases)
         self.per_patient([*parameters, *biases], gradients)
-
-
-def _add_biases(total: Tensor, biases: Iterable[nn.Parameter], sinks: Sinks) -> None:
-    for bias in biases:
-        sinks[bias].add_(total)
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:

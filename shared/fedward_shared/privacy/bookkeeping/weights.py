@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
 
-__all__ = ["Weights"]
+__all__ = ["Weights", "left_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class Weights:
     def of_records(self, values: Tensor) -> Tensor:
         """(records, ...) with the rows of those left out zero."""
         return _without(values, self.lost_records)
+
+
+def left_out(factors: Tensor) -> Tensor | None:
+    """Whom a clip's factors (layers, patients) leave out, those with a 0: (patients,) bool, None where nobody is."""
+    return None if bool(factors.all()) else (factors == 0).any(dim=0)
 
 
 def _without(values: Tensor, lost: Tensor | None) -> Tensor:
