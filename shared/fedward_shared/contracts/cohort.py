@@ -1,7 +1,7 @@
-"""The data contract: which columns a study reads, what they mean, and how one row becomes model inputs.
+"""The data contract: who is in a study, which columns it reads, what they mean, and how a record becomes inputs.
 
-Everything here is a function of one record and declared public constants (design invariant 3), so two sites
-that import under one contract feed the model the same thing without exchanging anything.
+Everything here is a function of one patient's own records and declared public constants (design invariant 3), so two
+sites that import under one contract feed the model the same thing without exchanging anything.
 """
 
 from __future__ import annotations
@@ -9,7 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["CategoryColumn", "DataContract", "DataKind", "Label", "NumberColumn"]
+from fedward_shared.contracts.arrays import ArrayForm, Pick
+
+__all__ = [
+    "HELD_OUT",
+    "CategoryColumn",
+    "DataContract",
+    "DataKind",
+    "Holdout",
+    "Label",
+    "NumberColumn",
+    "Rule",
+    "Timing",
+]
+
+HELD_OUT = "fedward_split"
+"""What the column that `holdout` makes is called in imported data."""
 
 
 class DataKind(StrEnum):
@@ -18,14 +33,35 @@ class DataKind(StrEnum):
     TABLE = "table"
     """A row of a table; its inputs come from `columns`."""
     TENSOR = "tensor"
-    """A float32 array of the declared shape: an image (channels, height, width) or a series (time, channels)."""
+    """A float32 array of the declared shape, made as `form` says: an image, a volume, a signal, a series, a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a value was taken, so that nothing after the time of prediction is read.
+
+    Times are hours after the contract's time zero; a value counts where ``window[0] <= time <= window[1]``.
+
+    `time` names the column that says when a row's own cell was taken (a value outside the window is missing).
+    `codes` instead make the column of events (patient, time, code, value): those with one of these codes, in the
+    window, reduced by `pick`.
+    """
+
+    window: tuple[float, float]
+    time: str = ""
+    codes: tuple[str, ...] = ()
+    pick: Pick = Pick.LAST
 
 
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
-    """A number. Input: `(value - centre) / scale`; 0 where missing, beside an indicator if asked for.
+    """A number. Input: `(value - centre) / scale`; `fill` stands for a missing one (none: the centre, an input of 0).
 
-    Values outside [minimum, maximum] reject the row at import, `missing` spellings count as missing.
+    Values outside [minimum, maximum] reject the row at import, `missing` spellings count as missing. `unit` and, to
+    turn mmol/L into mg/dL, `substance` are what the model expects; a site's mapping says what it has.
+
+    For preflight only: `reference` holds the values below which 5, 25, 50, 75 and 95 % of patients are expected;
+    `higher_in` names the class whose patients are expected to have the larger values.
     """
 
     name: str
@@ -37,6 +73,11 @@ class NumberColumn:
     missing: tuple[str, ...] = ()
     missing_indicator: bool = False
     required: bool = False
+    substance: str = ""
+    fill: float | None = None
+    timing: Timing | None = None
+    reference: tuple[float, ...] = ()
+    higher_in: str = ""
 
     @property
     def width(self) -> int:
@@ -46,13 +87,21 @@ class NumberColumn:
 
 @dataclass(frozen=True, slots=True)
 class CategoryColumn:
-    """One of a closed list of values. Input: one-hot over `values`, all zeros where missing."""
+    """One of a closed list of values. Input: one-hot over `values`, all zeros where missing and no `fill` is declared.
+
+    `synonyms` are other spellings and the value that each stands for. `reference` (preflight only) is the share of
+    patients expected with each value.
+    """
 
     name: str
     values: tuple[str, ...]
     missing: tuple[str, ...] = ()
     missing_indicator: bool = False
     required: bool = False
+    synonyms: tuple[tuple[str, str], ...] = ()
+    fill: str | None = None
+    timing: Timing | None = None
+    reference: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
@@ -62,20 +111,59 @@ class CategoryColumn:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is predicted: class i is any of the spellings `classes[i]`."""
+    """What is predicted: class i is any of the spellings `classes[i]`.
+
+    `time` names the column that says when the outcome happened (empty where it did not): a record whose time zero is
+    not before it is refused, because it would predict the past. With `codes`, the label is made of events: the cell is
+    "1" where one of them lies within `window` hours after time zero, else "0". `reference` (preflight only) is the
+    share of patients expected in each class.
+    """
 
     column: str
     classes: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
+    time: str = ""
+    codes: tuple[str, ...] = ()
+    window: tuple[float, float] | None = None
+    reference: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`[[data.include]]`: who belongs to the cohort.
+
+    Only records whose value in this column lies in the range (numbers) or is one of `values` (text); a missing value
+    does not. What is left out by a rule is counted and is no error. The column is an input of the contract (then in its
+    unit and spelling) or any other column of the source.
+    """
+
+    column: str
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """`[data.holdout]`: patients are held out for testing by a keyed hash of their id, the same at every import.
+
+    A patient is for testing where the first 8 bytes of SHA-256(key + ":" + id) (UTF-8), as a big-endian number, are
+    below `share` · 2^64. `key` is public: the split hides nothing, it only must not follow from the data.
+    """
+
+    share: float
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
 class DataContract:
     """`[data]` of study.toml.
 
-    `patient` names the patient column (None: the record is the unit of privacy, and every report says so).
-    `split` names a column made beforehand that holds `train` or `test`.
-    `shape` is the shape of one record for kind TENSOR; for a table it is (features,).
+    `patient` names the patient column (None: the record is the unit of privacy, and every report says so), `encounter`
+    the column that tells a patient's stays apart. `split` names a column made beforehand that holds `train` or
+    `test`; `holdout` makes one instead. `time_zero` names the column with the moment of prediction.
+    `form` says how a record of kind TENSOR is made; without one, `shape` is the shape of arrays made elsewhere (.npy).
+    For a table the shape is (features,). Records with the same inputs and label of one patient count once.
     """
 
     kind: DataKind
@@ -85,6 +173,11 @@ class DataContract:
     split: str | None = None
     records_per_patient: int = 1
     shape: tuple[int, ...] = ()
+    encounter: str | None = None
+    time_zero: str | None = None
+    holdout: Holdout | None = None
+    include: tuple[Rule, ...] = ()
+    form: ArrayForm | None = None
 
     @property
     def features(self) -> int:
@@ -94,7 +187,14 @@ class DataContract:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one record as the model sees it."""
-        return (self.features,) if self.kind is DataKind.TABLE else self.shape
+        if self.kind is DataKind.TABLE:
+            return (self.features,)
+        return self.form.shape if self.form else self.shape
+
+    @property
+    def split_column(self) -> str | None:
+        """The column of imported data that holds `train` or `test`; None where all is for training."""
+        return HELD_OUT if self.holdout else self.split
 
     @property
     def unit(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Literal
 
+from fedward_shared.contracts.augmentation import Augment
 from fedward_shared.contracts.cohort import DataContract
 
 __all__ = [
@@ -78,7 +79,8 @@ class TrainingTerms:
     """`[training]`: what a site does in one round. The optimizer sees noised gradients only.
 
     `optimizer` is sgd (with `momentum`), adam or adamw (with `betas`). `within_patient` says whether a patient's
-    gradient, which is then clipped, is the mean or the sum of the gradients of the patient's records.
+    gradient, which is then clipped, is the mean or the sum of the gradients of the patient's records. `augment` changes
+    training records at random, in the vault.
     """
 
     local_steps: int
@@ -90,6 +92,7 @@ class TrainingTerms:
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     betas: tuple[float, float] = (0.9, 0.999)
     within_patient: Literal["mean", "sum"] = "mean"
+    augment: Augment | None = None
 
 
 @dataclass(frozen=True, slots=True)

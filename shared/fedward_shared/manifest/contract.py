@@ -7,12 +7,18 @@ import json
 import re
 from dataclasses import asdict
 
-from fedward_shared.contracts.cohort import CategoryColumn, DataContract
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn
 
 __all__ = ["BLANKS", "canonical", "contract_digest"]
 
 BLANKS = " \t\n\r\x0b\x0c\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """What is trimmed from cells: Unicode's White_Space. Python's own `strip` takes four control characters more."""
+_ADDED = frozenset(
+    {
+        *("substance", "fill", "timing", "reference", "higher_in", "synonyms"),
+        *("time", "codes", "window", "encounter", "time_zero", "holdout", "include", "form"),
+    }
+)
 _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
 
@@ -32,7 +38,17 @@ def contract_digest(contract: DataContract) -> bytes:
     columns = []
     for column in contract.columns:
         kind = "category" if isinstance(column, CategoryColumn) else "number"
-        columns.append({"type": kind, **asdict(column), "missing": sorted(set(column.missing))})
-    form = {**asdict(contract), "kind": str(contract.kind), "columns": columns}
+        columns.append({"type": kind, **_declared(column), "missing": sorted(set(column.missing))})
+    form = {**_declared(contract), "kind": str(contract.kind), "columns": columns, "label": _declared(contract.label)}
+    if contract.form is not None:
+        form["form"] = {"type": type(contract.form).__name__.lower(), **asdict(contract.form)}
     text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(b"fedward/contract/v1\0" + text.encode("ascii")).digest()
+
+
+def _declared(part: DataContract | NumberColumn | CategoryColumn | Label) -> dict[str, object]:
+    """The fields of one table.
+
+    Those that later versions added are left out where they say nothing: an older contract keeps its digest.
+    """
+    return {key: value for key, value in asdict(part).items() if key not in _ADDED or value not in (None, "", ())}

@@ -1,0 +1,54 @@
+"""What checking makes of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedward_client.importer.quarantine import Rejection
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Checked", "Counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of one column's cells, rejected rows included.
+
+    `converted` counts values that were turned into the contract's unit, `outside_window` those that became missing
+    because they were taken at another time, `wrong` those that rejected their row.
+    """
+
+    valid: int = 0
+    missing: int = 0
+    wrong: int = 0
+    converted: int = 0
+    outside_window: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.valid + other.valid,
+            self.missing + other.missing,
+            self.wrong + other.wrong,
+            self.converted + other.converted,
+            self.outside_window + other.outside_window,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One batch, checked.
+
+    `table` holds the accepted rows under the contract's names: a number Float64 (null: missing), a category String in
+    its declared spelling, the label Int64 (class index), patient, encounter and `split_column` String, the form's file
+    or text column String, and `sources.source.ROW`. `rejections` lists every wrong thing; `excluded` counts rows that a
+    rule of the cohort leaves out; `counts` has an entry for each input and the label.
+    """
+
+    table: pl.DataFrame
+    rejections: tuple[Rejection, ...]
+    excluded: int
+    counts: Mapping[str, Counts]
