@@ -44,7 +44,8 @@ class Checked:
 
     `table` holds the accepted rows under the contract's names: a number Float64 (null: missing), a category String in
     its declared spelling, the label Int64 (class index), patient, encounter and `split_column` String, the form's file
-    or text column String, and `sources.source.ROW`. `rejections` lists every wrong thing; `excluded` counts rows that a
+    or text column String, `time_zero` Datetime (microseconds, UTC; `events.grids` needs it) and `sources.source.ROW`.
+    `rejections` lists every wrong thing; `excluded` counts rows that a
     rule of the cohort leaves out; `counts` has an entry for each input and the label.
     """
 
