@@ -96,6 +96,36 @@ def run(
 
 
 @app.command()
+def generate(
+    kind: Annotated[
+        str,
+        typer.Argument(help="csv, parquet, excel, sql, omop, fhir, dicom, pictures, nifti, wfdb, series or text."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write; it must be empty.")] = Path("generated"),
+    sites: Annotated[str, typer.Option("--sites", help="The hospitals' names.")] = "north,south",
+    patients: Annotated[int, typer.Option("--patients", min=1, help="Patients of each hospital.")] = 400,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same data.")] = 0,
+    defect: Annotated[
+        list[str] | None,
+        typer.Option("--defect", help="Plant something wrong, such as north=wrong-units. Can be repeated."),
+    ] = None,
+) -> None:
+    """Write SYNTHETIC hospitals of one source type, with a study, mappings and the truth about them."""
+    from fedward_simulations.generate.command import Request, told_by
+    from fedward_simulations.generate.command import generate as write
+
+    names = tuple(name.strip() for name in sites.split(",") if name.strip())
+    request = Request(kind, out, names, patients, seed, tuple(defect or ()))
+    write(request, told=told_by(request))
+    next_step(
+        f"fedward-sim import --contract {out / _STUDY} --mapping {out / names[0] / 'mapping.toml'} "
+        f"--site {names[0]} --data {out / 'data'}",
+        "import each site, then: fedward-sim run",
+    )
+
+
+@app.command()
 def audit(
     study: Annotated[Path, typer.Argument(help="The study file; it need not be published.")] = Path("heart") / _STUDY,
     *,

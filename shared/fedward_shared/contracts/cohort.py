@@ -53,11 +53,20 @@ class Timing:
     pick: Pick = Pick.LAST
 
 
+class Outside(StrEnum):
+    """What a value outside its declared range means."""
+
+    REJECT = "reject"
+    """The row is quarantined: somebody should look at it."""
+    MISSING = "missing"
+    """It counts as not measured: for sources in which wrong entries are known and not worth a patient."""
+
+
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
     """A number. Input: `(value - centre) / scale`; `fill` stands for a missing one (none: the centre, an input of 0).
 
-    Values outside [minimum, maximum] reject the row at import, `missing` spellings count as missing. `unit` and, to
+    `outside` says what a value outside [minimum, maximum] means; `missing` spellings count as missing. `unit` and, to
     turn mmol/L into mg/dL, `substance` are what the model expects; a site's mapping says what it has.
 
     For preflight only: `reference` holds the values below which 5, 25, 50, 75 and 95 % of patients are expected;
@@ -78,6 +87,7 @@ class NumberColumn:
     timing: Timing | None = None
     reference: tuple[float, ...] = ()
     higher_in: str = ""
+    outside: Outside = Outside.REJECT
 
     @property
     def width(self) -> int:

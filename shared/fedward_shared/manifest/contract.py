@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import asdict
 
-from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn, Outside
 
 __all__ = ["BLANKS", "canonical", "contract_digest"]
 
@@ -15,10 +15,11 @@ BLANKS = " \t\n\r\x0b\x0c\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B
 """What is trimmed from cells: Unicode's White_Space. Python's own `strip` takes four control characters more."""
 _ADDED = frozenset(
     {
-        *("substance", "fill", "timing", "reference", "higher_in", "synonyms"),
+        *("substance", "fill", "timing", "reference", "higher_in", "outside", "synonyms"),
         *("time", "codes", "window", "encounter", "time_zero", "holdout", "include", "form"),
     }
 )
+_SILENT = (None, "", (), Outside.REJECT)
 _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
 
@@ -51,4 +52,4 @@ def _declared(part: DataContract | NumberColumn | CategoryColumn | Label) -> dic
 
     Those that later versions added are left out where they say nothing: an older contract keeps its digest.
     """
-    return {key: value for key, value in asdict(part).items() if key not in _ADDED or value not in (None, "", ())}
+    return {key: value for key, value in asdict(part).items() if key not in _ADDED or value not in _SILENT}
