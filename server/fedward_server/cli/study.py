@@ -62,8 +62,8 @@ def check(
 ) -> None:
     """Say everything that is wrong with a study file, and what the study will cost in ε, bytes and time."""
     from fedward_shared.files import read_limited
-    from fedward_shared.manifest.checks import warnings
     from fedward_shared.manifest.cost import cost
+    from fedward_shared.manifest.notices import warnings
     from fedward_shared.manifest.resolve import load_draft
 
     study = load_draft(read_limited(file, LARGEST_MANIFEST))
@@ -89,8 +89,8 @@ def publish(
     from fedward_server import publishing
     from fedward_server.studies import Studies
     from fedward_shared.files import read_limited
-    from fedward_shared.manifest.checks import warnings
     from fedward_shared.manifest.cost import cost
+    from fedward_shared.manifest.notices import warnings
 
     coordinator = CoordinatorHome(home)
     coordinator.load()

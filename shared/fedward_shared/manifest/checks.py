@@ -1,42 +1,19 @@
-"""What takes two fields or two tables to judge. Each check notes what would be right."""
+"""What takes two fields or two tables of a study to judge. Each check notes what would be right."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, Label, NumberColumn
 from fedward_shared.contracts.study import PrivacyTerms, StrategyTerms, Study, TrainingTerms
-from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.strategies import STRATEGIES
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = [
-    "MOST_INPUTS",
-    "check_column",
-    "check_contract",
-    "check_label",
-    "check_privacy",
-    "check_rounds",
-    "check_version",
-    "column_name",
-    "strategy_options",
-    "warnings",
-]
+__all__ = ["check_optimizer", "check_privacy", "check_rounds", "check_version", "strategy_options"]
 
-MOST_INPUTS = 2**28
-"""Numbers that one record may have."""
-_LONGEST_NAME = 200
-_LARGEST_INPUT = 1e6
 _MOST_STEPS = 10_000_000
 _OVERSHOOT = 2.0
-_TAXED = 10.0
-
-
-def column_name(name: str) -> bool:
-    """Whether a text can name a column."""
-    return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and name == name.strip()
 
 
 def strategy_options(name: str, options: Mapping[str, object], findings: Findings) -> bool:
@@ -116,147 +93,3 @@ def check_privacy(terms: PrivacyTerms, findings: Findings) -> None:
         findings.add(
             table, None, "target_epsilon is missing; must be a number such as 3.0 (or give noise_multiplier instead)"
         )
-
-
-def check_column(column: NumberColumn | CategoryColumn, findings: Findings) -> None:
-    """Notes where a column's range, values and missing spellings contradict each other."""
-    if isinstance(column, NumberColumn):
-        _number(column, findings)
-    else:
-        _category(column, findings)
-
-
-def check_contract(data: DataContract, columns: int, findings: Findings) -> None:
-    """Notes what kind, shape, patient and the roles of columns cannot mean together; `columns` are declared."""
-    if data.kind is DataKind.TABLE:
-        if not columns:
-            findings.add(("data",), None, "has no columns; add a table [data.columns.NAME] for each input")
-        if data.shape:
-            findings.add(("data",), "shape", 'is only for kind = "tensor"; leave it out')
-    else:
-        if columns:
-            findings.add(("data", "columns"), None, 'is only for kind = "table"; leave it out')
-        if not data.shape:
-            findings.add(("data",), None, 'shape is missing; kind = "tensor" needs it, such as [1, 28, 28]')
-    if math.prod(data.input_shape) > MOST_INPUTS:
-        findings.add(("data",), None, f"makes {math.prod(data.input_shape)} inputs a record; the most is {MOST_INPUTS}")
-    if data.patient is None and data.records_per_patient > 1:
-        findings.add(("data",), "records_per_patient", "is above 1, but no patient column is declared; add patient")
-    _roles(data, findings)
-
-
-def _roles(data: DataContract, findings: Findings) -> None:
-    """One column, one role: label, patient and split never reach the model."""
-    inputs = {column.name for column in data.columns}
-    taken: dict[str, str] = {}
-    for table, key, name in (
-        (("data", "label"), "column", data.label.column),
-        (("data",), "patient", data.patient),
-        (("data",), "split", data.split),
-    ):
-        if name is None:
-            continue
-        if not column_name(name):
-            findings.add(table, key, f"is {shown(name)}; must be a name without blanks around it")
-        elif name in inputs:
-            findings.add(table, key, f"is {shown(name)}, which is also in [data.columns]; the model must not see it")
-        elif name in taken:
-            findings.add(table, key, f"is {shown(name)}, which is also the {taken[name]}; each needs its own column")
-        else:
-            taken[name] = "label" if key == "column" else key
-
-
-def _number(column: NumberColumn, findings: Findings) -> None:
-    path = ("data", "columns", column.name)
-    if not column.minimum < column.maximum:
-        findings.add(path, "range", f"is [{column.minimum:g}, {column.maximum:g}]; the first must be the smaller one")
-        return
-    widest = max(abs(column.minimum - column.centre), abs(column.maximum - column.centre)) / column.scale
-    if not widest <= _LARGEST_INPUT:
-        findings.add(
-            path,
-            "scale",
-            f"is {column.scale:g}; makes inputs as large as {widest:g}; must keep them below {_LARGEST_INPUT:g}",
-        )
-    for spelling in column.missing:
-        if column.minimum <= _as_number(spelling) <= column.maximum:
-            findings.add(
-                path,
-                "missing",
-                f"contains {shown(spelling)}, which lies in range; narrow the range or drop the spelling",
-            )
-    _spellings(path, "missing", column.missing, findings)
-
-
-def _as_number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _category(column: CategoryColumn, findings: Findings) -> None:
-    path = ("data", "columns", column.name)
-    _spellings(path, "values", column.values, findings)
-    _spellings(path, "missing", column.missing, findings)
-    both = {canonical(value) for value in column.values} & {canonical(value) for value in column.missing}
-    for spelling in sorted(both):
-        findings.add(path, "missing", f"contains {shown(spelling)}, which is also in values; keep one of the two")
-
-
-def _spellings(path: tuple[str, ...], key: str, spellings: Iterable[str], findings: Findings) -> None:
-    seen: set[str] = set()
-    for spelling in spellings:
-        if spelling != spelling.strip():
-            findings.add(path, key, f"contains {shown(spelling)}; leave out the blanks around it (cells are trimmed)")
-        elif canonical(spelling) in seen:
-            findings.add(path, key, f"contains {shown(spelling)} twice (2 and 2.0 are the same); keep one")
-        seen.add(canonical(spelling))
-
-
-def check_label(label: Label, findings: Findings) -> None:
-    """Notes classes that overlap, and names that do not fit them."""
-    path = ("data", "label")
-    if len(label.names) != len(label.classes):
-        findings.add(path, "names", f"has {len(label.names)} entries; must have {len(label.classes)}, one a class")
-    if len(set(label.names)) != len(label.names):
-        findings.add(path, "names", "has an entry twice; each class needs its own name")
-    owner: dict[str, int] = {}
-    for index, spellings in enumerate(label.classes):
-        for spelling in spellings:
-            if spelling != spelling.strip() or not spelling:
-                findings.add(
-                    path, f"classes[{index}]", f"contains {shown(spelling)}; must be a text without blanks around"
-                )
-            elif owner.setdefault(canonical(spelling), index) != index:
-                findings.add(
-                    path,
-                    f"classes[{index}]",
-                    f"contains {shown(spelling)}, which already is in another class; keep one",
-                )
-
-
-def warnings(study: Study) -> tuple[str, ...]:
-    """What is allowed, but worth a second look before hospitals are asked."""
-    found: list[str] = []
-    smallest = min(site.size for site in study.sites.values())
-    if not study.privacy.unsafe_no_privacy and study.privacy.delta >= 1 / smallest:
-        found.append(
-            f"[privacy] delta is {study.privacy.delta:g}, not below 1/{smallest} (one over the smallest site's size)"
-        )
-    if study.privacy.unsafe_no_privacy:
-        found.append("[privacy] unsafe_no_privacy is true: ε is infinite, and sites refuse it unless their policy says")
-    if (study.privacy.target_epsilon or 0.0) > _TAXED:
-        found.append(f"[privacy] target_epsilon is {study.privacy.target_epsilon:g}; above 10 protects very little")
-    if study.data.patient is None:
-        found.append("[data] has no patient column: the unit of privacy is the record, not the patient")
-    if study.strategy.name == "fedprox" and study.training.proximal_mu == 0:
-        found.append("[strategy] fedprox with [training] proximal_mu = 0 is the same as fedavg")
-    for name, site in study.sites.items():
-        expected = site.size * site.sampling_rate
-        if not expected / 2 <= site.normaliser <= expected * 2:
-            found.append(
-                f"[sites.{name}] normaliser is {site.normaliser:g}; size × sampling_rate is {expected:g}: "
-                "steps are that much larger or smaller"
-            )
-    return tuple(found)

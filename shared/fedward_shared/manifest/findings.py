@@ -25,6 +25,7 @@ _LONGEST = 60
 MOST_FINDINGS = 50
 """How many mistakes are told at once; looking for the word that was meant takes time."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_NUMBERED = re.compile(r"#[0-9]+")
 
 
 def shown(value: object) -> str:
@@ -69,7 +70,7 @@ class Findings:
         """Notes one mistake. `key` may carry an index, as in `classes[1]`."""
         name = (key or "").split("[", 1)[0]
         line = self.lines.of((*table, name)) if key else self.lines.of(table)
-        where = f"[{'.'.join(_quoted(part) for part in table)}]" if table else ""
+        where = _header(table)
         subject = " ".join(part for part in (where, _quoted(key) if key and not table else key) if part)
         place = f" (line {line})" if line else ""
         self.found.append((line or 0, f"{subject}{place}: {what}"))
@@ -104,6 +105,13 @@ class Findings:
             problems=tuple(problems),
             hint="Mend the file, then run: fedward-coordinator study check FILE",
         )
+
+
+def _header(table: Path) -> str:
+    """A table as its header is written; the n-th of a list of tables (the part "#n") as `[[data.include]] n`."""
+    if table and _NUMBERED.fullmatch(table[-1]):
+        return f"[[{'.'.join(_quoted(part) for part in table[:-1])}]] {table[-1][1:]}"
+    return f"[{'.'.join(_quoted(part) for part in table)}]" if table else ""
 
 
 def _quoted(part: str) -> str:

@@ -36,7 +36,10 @@ class TooDeepError(Exception):
 
 @dataclass(slots=True)
 class Lines:
-    """Line numbers, counted from 1. `twice` lists what is given a second time: path, first line, second line."""
+    """Line numbers, counted from 1. `twice` lists what is given a second time: path, first line, second line.
+
+    The keys of the n-th table of a list (`[[data.include]]`) stand below a part "#n", counted from 1.
+    """
 
     keys: dict[Path, int] = field(default_factory=dict)
     tables: dict[Path, int] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class _Scanner:
         self.at = 0
         self.line = 1
         self.lines = Lines()
+        self.lists: dict[Path, int] = {}
 
     def run(self) -> Lines:
         prefix: Path = ()
@@ -110,10 +114,23 @@ class _Scanner:
             return None
         self.lines.headers.append((line, path))
         if several:
+            path = (*self._numbered(path[:-1]), path[-1])
             self.lines.tables.setdefault(path, line)
+            self.lists[path] = self.lists.get(path, 0) + 1
+            path = (*path, f"#{self.lists[path]}")
         else:
-            self.lines.note(path, line, table=True)
+            path = self._numbered(path)
+        self.lines.note(path, line, table=True)
         return path
+
+    def _numbered(self, path: Path) -> Path:
+        """A header's path, with the number of its current table after each part that is a list of tables."""
+        full: Path = ()
+        for part in path:
+            full = (*full, part)
+            if full in self.lists:
+                full = (*full, f"#{self.lists[full]}")
+        return full
 
     def _key(self) -> Path | None:
         parts: list[str] = []

@@ -15,7 +15,8 @@ from fedward_shared.contracts.study import Resolved, ResolvedSite, SiteTerms, St
 from fedward_shared.errors import StudyFileError, UsageError
 from fedward_shared.manifest.agreement import MOST_PARAMETERS
 from fedward_shared.manifest.bounds import expected_update_norm, max_update_norm
-from fedward_shared.manifest.checks import MOST_INPUTS, check_version
+from fedward_shared.manifest.checks import check_version
+from fedward_shared.manifest.checks_contract import MOST_INPUTS
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.lines import TooDeepError, scan
 from fedward_shared.manifest.parse import load, load_and

@@ -1,7 +1,7 @@
 """The tables of study.toml, one class each, exactly as people write them.
 
 A field's description completes the sentence "must be …": it is what a person is told when the field is wrong.
-What takes two fields or two tables to judge is in `checks`.
+The tables of the data contract are in `schema_data`. What takes two fields or two tables to judge is in `checks`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "MOST",
     "SITE_NAME",
-    "CategoryTable",
-    "DataTable",
-    "LabelTable",
+    "AugmentTable",
     "LimitsTable",
+    "Line",
     "ModelTable",
-    "NumberTable",
     "OptionsTable",
     "PrivacyTable",
     "ResolvedSiteTable",
     "ResolvedTable",
     "SiteTable",
+    "Spelling",
+    "Spellings",
     "StrategyTable",
     "StudyTable",
     "Table",
@@ -35,7 +36,8 @@ SITE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 _NO_CONTROL = r"^[^\p{Cc}\p{Cf}\p{Co}]*$"
 _LINES = r"^(?:[^\p{Cc}\p{Cf}\p{Co}]|\n)*$"
-_MOST = 2**31 - 1
+MOST = 2**31 - 1
+"""The largest whole number that a key may have."""
 
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROL)]
 Spelling = Annotated[str, Field(max_length=200, pattern=_NO_CONTROL)]
@@ -63,7 +65,7 @@ class StudyTable(Table):
         description="the question that the study answers, as text in quotes (at most 2000 characters)",
     )
     contact: Line = Field(description="whom hospitals can ask, one line of text in quotes")
-    protocol: int | None = Field(default=None, ge=1, le=_MOST, description="a whole number from 1; leave it out")
+    protocol: int | None = Field(default=None, ge=1, le=MOST, description="a whole number from 1; leave it out")
     code_version: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$",
@@ -75,7 +77,7 @@ class ModelTable(Table):
     """`[model]`."""
 
     name: Line = Field(description="the name of a model, in quotes")
-    seed: int = Field(default=0, ge=0, le=_MOST, description="a whole number from 0 (below 2147483648)")
+    seed: int = Field(default=0, ge=0, le=MOST, description="a whole number from 0 (below 2147483648)")
 
 
 class OptionsTable(Table):
@@ -85,66 +87,10 @@ class OptionsTable(Table):
     __pydantic_extra__: dict[str, Scalar | Annotated[list[Scalar], Field(max_length=1000)]]
 
 
-class DataTable(Table):
-    """`[data]`."""
-
-    kind: Literal["table", "tensor"] = Field(description='"table" (rows of a table) or "tensor" (images, series)')
-    patient: Line | None = Field(default=None, description="the name of the column that tells patients apart")
-    split: Line | None = Field(default=None, description='the name of the column that holds "train" or "test"')
-    records_per_patient: int = Field(
-        default=1, ge=1, le=_MOST, description="a whole number from 1: how many records of a patient are used at most"
-    )
-    shape: list[Annotated[int, Field(ge=1, le=1_000_000)]] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=4,
-        description="one to four whole numbers: [channels, height, width] or [time, channels]",
-    )
-
-
-class LabelTable(Table):
-    """`[data.label]`."""
-
-    column: Line = Field(description="the name of the column that is predicted")
-    classes: list[Annotated[list[Spelling], Field(min_length=1, max_length=1000)]] = Field(
-        min_length=2,
-        max_length=10_000,
-        description='a list of spellings for each class, two classes at least, such as [["0"], ["1", "2"]]',
-    )
-    names: list[Line] = Field(description='a name for each class, such as ["healthy", "ill"]')
-
-
-class NumberTable(Table):
-    """`[data.columns.NAME]` with type = "number"."""
-
-    type: Literal["number"] = Field(description='"number" or "category"')
-    unit: Spelling = Field(description='the unit as text, such as "years" ("" where there is none)')
-    range: list[float] = Field(
-        min_length=2, max_length=2, description="two numbers, the smallest and the largest that are possible"
-    )
-    centre: float = Field(description="a number: it is subtracted before the model sees a value")
-    scale: float = Field(gt=0, description="a number above 0: values are divided by it")
-    missing: Spellings = Field(default=[], description='a list of texts, such as ["", "NaN"]')
-    missing_indicator: bool = Field(default=False, description="true or false")
-    required: bool = Field(default=False, description="true or false")
-
-
-class CategoryTable(Table):
-    """`[data.columns.NAME]` with type = "category"."""
-
-    type: Literal["category"] = Field(description='"number" or "category"')
-    values: list[Annotated[Spelling, Field(min_length=1)]] = Field(
-        min_length=1, max_length=10_000, description='the closed list of values as texts, such as ["m", "f"]'
-    )
-    missing: Spellings = Field(default=[], description='a list of texts, such as ["", "NaN"]')
-    missing_indicator: bool = Field(default=False, description="true or false")
-    required: bool = Field(default=False, description="true or false")
-
-
 class SiteTable(Table):
     """`[sites.NAME]`."""
 
-    size: int = Field(ge=1, le=_MOST, description="a whole number from 1: how many training patients were agreed on")
+    size: int = Field(ge=1, le=MOST, description="a whole number from 1: how many training patients were agreed on")
     sampling_rate: float = Field(
         gt=0, le=1, description="a number above 0 and at most 1: a patient's chance to take part in a step"
     )
@@ -170,6 +116,22 @@ class TrainingTable(Table):
         description="two numbers from 0 and below 1 (of adam and adamw)",
     )
     within_patient: Literal["mean", "sum"] = Field(default="mean", description='"mean" or "sum"')
+
+
+class AugmentTable(Table):
+    """`[training.augment]`."""
+
+    copies: int = Field(
+        default=1, ge=1, le=64, description="a whole number from 1 to 64: changed copies whose gradients are averaged"
+    )
+    flip: bool = Field(default=False, description="true or false")
+    rotate: float = Field(default=0.0, ge=0, le=180, description="a number from 0 to 180: degrees either way")
+    shift: float = Field(default=0.0, ge=0, le=0.5, description="a number from 0 to 0.5: a share of each side, or time")
+    intensity: float = Field(default=0.0, ge=0, lt=1, description="a number from 0 and below 1")
+    drop: float = Field(default=0.0, ge=0, lt=1, description="a number from 0 and below 1: a lead's chance to be 0")
+    noise: float = Field(
+        default=0.0, ge=0, le=100, description="a number from 0 to 100: the standard deviation, after scaling"
+    )
 
 
 class StrategyTable(Table):
@@ -214,7 +176,7 @@ class TensorTable(Table):
     """One entry of `tensors` in `[resolved]`."""
 
     name: Line
-    shape: list[Annotated[int, Field(ge=1, le=_MOST)]] = Field(max_length=8)
+    shape: list[Annotated[int, Field(ge=1, le=MOST)]] = Field(max_length=8)
 
 
 class ResolvedTable(Table):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fedward_shared.errors import UsageError
-from fedward_shared.manifest.checks import warnings
 from fedward_shared.manifest.cost import cost
+from fedward_shared.manifest.notices import warnings
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published, resolve
 from fedward_shared.manifest.template import template

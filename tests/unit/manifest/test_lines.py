@@ -51,9 +51,11 @@ def test_each_key_has_the_line_it_begins_on() -> None:
         (*table, "dotted", "key", "inner"): 15,
         (*table, "escapedA"): 16,
         (*table, "date"): 17,
-        ("many", "x"): 20,
+        ("many", "#1", "x"): 20,
+        ("many", "#2", "x"): 22,
     }
-    assert lines.tables == {table: 4, ("many",): 19}
+    assert lines.tables == {table: 4, ("many",): 19, ("many", "#1"): 19, ("many", "#2"): 21}
+    assert lines.twice == []
     assert lines.headers == [(4, table), (19, ("many",)), (21, ("many",))]
 
 

@@ -1,0 +1,295 @@
+"""From the values of `[data]` to a `DataContract`, table by table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedward_shared.contracts.arrays import (
+    ArrayForm,
+    Channel,
+    Fit,
+    Image,
+    Pick,
+    Series,
+    Signal,
+    Text,
+    TextForm,
+    Volume,
+)
+from fedward_shared.contracts.cohort import (
+    CategoryColumn,
+    DataContract,
+    DataKind,
+    Holdout,
+    Label,
+    NumberColumn,
+    Outside,
+    Rule,
+    Timing,
+)
+from fedward_shared.manifest import schema_data as schema
+from fedward_shared.manifest.checks_columns import check_channel, check_column, check_label, column_name
+from fedward_shared.manifest.checks_contract import check_contract
+from fedward_shared.manifest.findings import Findings, shown
+from fedward_shared.manifest.tables import Tables
+
+__all__ = ["DataReader"]
+
+_MOST_COLUMNS = 10_000
+_MOST_RULES = 100
+_INNER = ("label", "columns", "holdout", "include", *schema.FORMS)
+
+Column = NumberColumn | CategoryColumn
+
+
+@dataclass(frozen=True, slots=True)
+class DataReader:
+    """Reads `[data]` and all tables in it."""
+
+    tables: Tables
+
+    def contract(self) -> DataContract | None:
+        """The contract, or None where a part of it could not be read at all."""
+        table = self.tables.read(schema.DataTable, ("data",), *_INNER)
+        label = self._label() if "data" in self.tables.values else None
+        columns, rules, form, holdout = self._columns(), self._rules(), self._form(), self._holdout()
+        if table is None or label is None:
+            return None
+        contract = DataContract(
+            kind=DataKind(table.kind),
+            label=label,
+            columns=columns,
+            patient=table.patient,
+            split=table.split,
+            records_per_patient=table.records_per_patient,
+            shape=tuple(table.shape or ()),
+            encounter=table.encounter,
+            time_zero=table.time_zero,
+            holdout=holdout,
+            include=rules,
+            form=form,
+        )
+        check_contract(contract, self._declared(), self._findings)
+        return contract
+
+    @property
+    def _findings(self) -> Findings:
+        return self.tables.findings
+
+    def _declared(self) -> frozenset[str]:
+        """What is declared, right or wrong: a mistake in it must not look as if it were not there."""
+        found = {name for name in (*schema.FORMS, "holdout") if self.tables.holds("data", name)}
+        return frozenset(found | ({"columns"} if self.tables.count("data", "columns") else set()))
+
+    def _label(self) -> Label | None:
+        path = ("data", "label")
+        table = self.tables.read(schema.LabelTable, path)
+        if table is None:
+            return None
+        if (table.codes is None) != (table.window is None):
+            given, other = ("codes", "window = [0, 720]") if table.window is None else ("window", "codes")
+            self._findings.add(path, given, f"is given alone; add {other}, or leave it out")
+        label = Label(
+            column=table.column,
+            classes=tuple(tuple(spellings) for spellings in table.classes),
+            names=tuple(table.names),
+            time=table.time or "",
+            codes=tuple(table.codes or ()),
+            window=_pair(table.window) if table.window and table.codes else None,
+            reference=tuple(table.reference or ()),
+        )
+        check_label(label, self._findings)
+        return label
+
+    def _holdout(self) -> Holdout | None:
+        table = self.tables.read(schema.HoldoutTable, ("data", "holdout"), optional=True)
+        return Holdout(table.share, table.key) if table else None
+
+    def _columns(self) -> tuple[Column, ...]:
+        """The columns that could be read; each of the others left a finding."""
+        values = self.tables.at(("data", "columns"), optional=True) or {}
+        if len(values) > _MOST_COLUMNS:
+            self._findings.add(("data", "columns"), None, f"has {len(values)} columns; the most is {_MOST_COLUMNS}")
+            return ()
+        columns = [self._column(name) for name in values]
+        return tuple(column for column in columns if column is not None)
+
+    def _named(self, path: tuple[str, ...], what: str) -> Mapping[str, Any] | None:
+        """The table of a column or channel, if its name can be one."""
+        values = self.tables.at(path)
+        if values is not None and not column_name(path[-1]):
+            self._findings.add(path, None, f"a {what}'s name has 1 to 200 characters, none of them invisible")
+            return None
+        return values
+
+    def _column(self, name: str) -> Column | None:
+        path = ("data", "columns", name)
+        values = self._named(path, "column")
+        if values is None:
+            return None
+        if values.get("type") not in ("number", "category"):
+            what = f"is {shown(values['type'])}" if "type" in values else "is missing"
+            self._findings.add(path, "type", f'{what}; must be "number" or "category"')
+            return None
+        column: Column | None
+        if values["type"] == "category":
+            category = self._findings.read(schema.CategoryTable, path, values)
+            column = _category(name, category, self._timing(path, category)) if category else None
+        else:
+            number = self._findings.read(schema.NumberTable, path, values)
+            column = _number(name, number, self._timing(path, number)) if number else None
+        if column is not None:
+            check_column(column, self._findings)
+        return column
+
+    def _timing(self, path: tuple[str, ...], table: schema.TimedTable) -> Timing | None:
+        """When values were taken; None, with findings, where the keys do not make sense together."""
+        if table.pick is not None and table.codes is None:
+            self._findings.add(path, "pick", "is only for values made of events; add codes, or leave it out")
+        if table.time is not None and table.codes is not None:
+            self._findings.add(path, "codes", "is given beside time; keep one: a value is a cell, or made of events")
+        elif table.window is None and (table.time is not None or table.codes is not None):
+            given = "time" if table.codes is None else "codes"
+            self._findings.add(path, given, "is given without window; add one, such as window = [-24, 0]")
+        elif table.window is not None and table.time is None and table.codes is None:
+            self._findings.add(
+                path, "window", "says when, but not of what; add time (a column) or codes (of events), or leave it out"
+            )
+        elif table.window is not None:
+            pick = Pick(table.pick or Pick.LAST)
+            return Timing(_pair(table.window), table.time or "", tuple(table.codes or ()), pick)
+        return None
+
+    def _rules(self) -> tuple[Rule, ...]:
+        values = self.tables.at(("data",), optional=True) or {}
+        entries = values.get("include", [])
+        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+            self._findings.add(("data",), "include", "is wrong; must be tables with the header [[data.include]]")
+            return ()
+        if len(entries) > _MOST_RULES:
+            self._findings.add(("data",), "include", f"has {len(entries)} rules; the most is {_MOST_RULES}")
+            return ()
+        rules = [self._rule(("data", "include", f"#{index}"), entry) for index, entry in enumerate(entries, start=1)]
+        return tuple(rule for rule in rules if rule is not None)
+
+    def _rule(self, path: tuple[str, ...], values: Mapping[str, Any]) -> Rule | None:
+        table = self._findings.read(schema.RuleTable, path, values)
+        if table is None:
+            return None
+        if (table.range is None) == (table.values is None):
+            what = "range and values are both missing" if table.range is None else "range and values are both given"
+            self._findings.add(path, None, f"{what}; must have one of the two")
+            return None
+        if table.range is None:
+            return Rule(table.column, values=tuple(table.values or ()))
+        return Rule(table.column, minimum=table.range[0], maximum=table.range[1])
+
+    def _form(self) -> ArrayForm | None:
+        """The first form that could be read; `check_contract` tells where there are several."""
+        read = [self._one_form(name) for name in schema.FORMS if self.tables.holds("data", name)]
+        return next((form for form in read if form is not None), None)
+
+    def _one_form(self, name: str) -> ArrayForm | None:
+        path = ("data", name)
+        if name == "series":
+            return self._series()
+        if name == "text":
+            return self._text()
+        if name == "image":
+            image = self.tables.read(schema.ImageTable, path)
+            return image and Image(
+                **{**image.model_dump(), "fit": Fit(image.fit), "window": _pair(image.window) if image.window else None}
+            )
+        if name == "volume":
+            volume = self.tables.read(schema.VolumeTable, path)
+            return volume and Volume(
+                **{**volume.model_dump(), "spacing": tuple(volume.spacing), "window": _pair(volume.window)}
+            )
+        signal = self.tables.read(schema.SignalTable, path)
+        return signal and Signal(**{**signal.model_dump(), "leads": tuple(signal.leads)})
+
+    def _text(self) -> Text | None:
+        path = ("data", "text")
+        table = self.tables.read(schema.TextTable, path)
+        if table is None:
+            return None
+        key, form = ("length", "tokens") if table.form == "bag" else ("ngrams", "bag")
+        if key in table.model_fields_set:
+            self._findings.add(path, key, f'is only for form = "{form}"; leave it out')
+        return Text(**{**table.model_dump(), "form": TextForm(table.form)})
+
+    def _series(self) -> Series | None:
+        path = ("data", "series")
+        table = self.tables.read(schema.SeriesTable, path, "channels")
+        values = self.tables.at((*path, "channels"), "a table [data.series.channels.NAME] for each measured quantity")
+        if values is None:
+            return None
+        if not 1 <= len(values) <= _MOST_COLUMNS:
+            self._findings.add((*path, "channels"), None, f"has {len(values)} channels; must have 1 to {_MOST_COLUMNS}")
+            return None
+        channels = [self._channel(name) for name in values]
+        read = tuple(channel for channel in channels if channel is not None)
+        if table is None or len(read) != len(values):
+            return None
+        return Series(_pair(table.window), table.step, read, table.masks, table.deltas, table.hold)
+
+    def _channel(self, name: str) -> Channel | None:
+        path = ("data", "series", "channels", name)
+        if self._named(path, "channel") is None:
+            return None
+        table = self.tables.read(schema.ChannelTable, path)
+        if table is None:
+            return None
+        channel = Channel(
+            name=name,
+            unit=table.unit,
+            minimum=table.range[0],
+            maximum=table.range[1],
+            centre=table.centre,
+            scale=table.scale,
+            codes=tuple(table.codes or ()),
+            substance=table.substance or "",
+            pick=Pick(table.pick),
+        )
+        check_channel(channel, self._findings)
+        return channel
+
+
+def _pair(values: list[float]) -> tuple[float, float]:
+    return values[0], values[1]
+
+
+def _number(name: str, table: schema.NumberTable, timing: Timing | None) -> NumberColumn:
+    return NumberColumn(
+        name=name,
+        unit=table.unit,
+        minimum=table.range[0],
+        maximum=table.range[1],
+        centre=table.centre,
+        scale=table.scale,
+        missing=tuple(table.missing),
+        missing_indicator=table.missing_indicator,
+        required=table.required,
+        substance=table.substance or "",
+        fill=table.fill,
+        timing=timing,
+        reference=tuple(table.reference or ()),
+        higher_in=table.higher_in or "",
+        outside=Outside(table.outside),
+    )
+
+
+def _category(name: str, table: schema.CategoryTable, timing: Timing | None) -> CategoryColumn:
+    return CategoryColumn(
+        name=name,
+        values=tuple(table.values),
+        missing=tuple(table.missing),
+        missing_indicator=table.missing_indicator,
+        required=table.required,
+        synonyms=tuple(table.synonyms.items()),
+        fill=table.fill,
+        timing=timing,
+        reference=tuple(table.reference or ()),
+    )
