@@ -13,8 +13,9 @@
     │   └── LockedError                    the ledger was rolled back, or another process owns the folder
     ├── WireError                 exit 1   a peer sent what the protocol does not allow
     ├── LinkError                 exit 1   a peer cannot be reached, or the connection ended
-    ├── IsolationError            exit 3   the vault can reach a network
+    ├── IsolationError            exit 3   the vault can reach a network, or the importer the vault
     ├── TrainingError             exit 1   the training worker failed
+    ├── ImporterError             exit 1   the importer's worker failed or reached a limit
     └── StudyFailedError          exit 1   a study ended short of its declared rounds
 """
 
@@ -23,6 +24,7 @@ from __future__ import annotations
 __all__ = [
     "BudgetError",
     "FedwardError",
+    "ImporterError",
     "IsolationError",
     "LinkError",
     "LockedError",
@@ -99,7 +101,7 @@ class LockedError(RefusedError):
 
 
 class IsolationError(RefusedError):
-    """The vault can reach a network, and so will not open data."""
+    """The vault can reach a network, or the importer the vault, and so will not open data."""
 
 
 class WireError(FedwardError):
@@ -112,6 +114,10 @@ class LinkError(FedwardError):
 
 class TrainingError(FedwardError):
     """The training worker failed."""
+
+
+class ImporterError(FedwardError):
+    """The importer's worker failed or reached a limit; nothing was imported."""
 
 
 class StudyFailedError(FedwardError):

@@ -1,0 +1,97 @@
+"""Looks after a worker from outside: its memory, what it writes, how long it takes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+from fedward_client.importer.order import Limits
+from fedward_shared.errors import ImporterError
+
+__all__ = ["Watch", "limit_reached", "written_bytes"]
+
+_OUTPUT_PAUSE = 0.25
+_MB = 1_000_000
+_KIB = 1024
+_COUNTED = ("RssAnon", "RssShmem")  # pages of mapped files can be dropped at any time, and are
+
+
+class Watch:
+    """One worker under its limits; `check` is to be called every few hundredths of a second."""
+
+    def __init__(self, process: int, staging: Path, limits: Limits) -> None:
+        self._process = process
+        self._staging = staging
+        self._limits = limits
+        self._began = time.monotonic()
+        self._looked = self._began
+        self.peak = 0
+        """The most memory that was seen in use, in bytes."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the worker has been running."""
+        return time.monotonic() - self._began
+
+    def check(self) -> None:
+        """Looks once.
+
+        Raises:
+            ImporterError: a limit was passed; the message says which.
+        """
+        now = time.monotonic()
+        self.peak = max(self.peak, _memory(self._process))
+        if self.peak > self._limits.memory_bytes:
+            raise limit_reached("memory", self._limits)
+        if now - self._began > self._limits.seconds:
+            raise limit_reached("time", self._limits)
+        if now - self._looked > _OUTPUT_PAUSE:
+            self._looked = now
+            if written_bytes(self._staging) > self._limits.output_bytes:
+                raise limit_reached("output", self._limits)
+
+
+def limit_reached(limit: str, limits: Limits) -> ImporterError:
+    """The error that says which limit, how much it is, and how to raise it."""
+    if limit == "memory":
+        return ImporterError(
+            f"the importer needed more than {limits.memory_bytes / _MB:,.0f} MB of memory and was ended; "
+            "nothing was imported",
+            hint="Is one of the files far larger than it should be? Otherwise allow more with --memory-limit",
+        )
+    if limit == "time":
+        return ImporterError(
+            f"the importer took longer than {limits.seconds:,.0f} s and was ended; nothing was imported",
+            hint="Does a file or a database hang? Otherwise allow more with --time-limit",
+        )
+    return ImporterError(
+        f"the importer wrote more than {limits.output_bytes / _MB:,.0f} MB and was ended; nothing was imported",
+        hint="Is it the right source, and the right study?",
+    )
+
+
+def written_bytes(folder: Path) -> int:
+    """Bytes of everything below a folder; links are not followed, and what vanishes meanwhile counts nothing."""
+    total = 0
+    try:
+        for entry in os.scandir(folder):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            total += written_bytes(Path(entry.path)) if stat.S_ISDIR(status.st_mode) else status.st_size
+    except OSError:
+        return total
+    return total
+
+
+def _memory(process: int) -> int:
+    """Memory of a process that no file stands behind, in bytes; 0 where this system does not say or it has ended."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    found = dict(row.split(":", 1) for row in text.splitlines() if ":" in row)
+    return sum(int(found[name].split()[0]) for name in _COUNTED if name in found) * _KIB
