@@ -18,6 +18,7 @@ class Reason(StrEnum):
     NO_CLASS = "is none of the classes"
     NO_SPLIT = "is neither train nor test"
     NO_PATIENT = "is no patient's name (empty, too long, or with invisible characters)"
+    NO_ENCOUNTER = "names no stay (empty, too long, or with invisible characters)"
     NO_TIME = "is no date and time"
     AFTER_OUTCOME = "is not before the outcome"
     RAGGED = "has another number of cells than the header"

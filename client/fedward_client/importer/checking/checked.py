@@ -19,7 +19,8 @@ class Counts:
     """What became of one column's cells, rejected rows included.
 
     `converted` counts values that were turned into the contract's unit, `outside_window` those that became missing
-    because they were taken at another time, `wrong` those that rejected their row.
+    because they were taken at another time, `beyond_range` those that became missing because the contract says so of
+    values outside the range, `wrong` those that rejected their row. Valid, missing and wrong ones are all there are.
     """
 
     valid: int = 0
@@ -27,6 +28,7 @@ class Counts:
     wrong: int = 0
     converted: int = 0
     outside_window: int = 0
+    beyond_range: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -35,6 +37,7 @@ class Counts:
             self.wrong + other.wrong,
             self.converted + other.converted,
             self.outside_window + other.outside_window,
+            self.beyond_range + other.beyond_range,
         )
 
 

@@ -1,0 +1,75 @@
+"""What checking needs of a source's columns: each is registered once, and prepared for every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from fedward_client.importer.checking.cells import NumberCells, parse_numbers, text
+from fedward_client.importer.checking.moments import Moment, moment
+from fedward_client.importer.checking.spellings import Spellings
+from fedward_client.importer.sources.source import ROW
+
+__all__ = ["Material"]
+
+
+class Material:
+    """Gives expressions over the columns that `prepare` makes of a batch."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._numbers: list[NumberCells] = []
+        self._given: list[tuple[str, Mapping[str, float]]] = []
+        self._spelt: list[tuple[str, Spellings]] = []
+        self._moments: list[tuple[str, frozenset[str]]] = []
+
+    def text(self, column: str) -> pl.Expr:
+        """The trimmed text, "" where absent."""
+        self._texts.append(column)
+        return pl.col(f"text{len(self._texts) - 1}")
+
+    def number(self, cells: NumberCells) -> tuple[pl.Expr, pl.Expr]:
+        """The number (Float64; null: none, may be NaN), and whether it is missing."""
+        self._numbers.append(cells)
+        at = len(self._numbers) - 1
+        return pl.col(f"p{at}"), pl.col(f"m{at}")
+
+    def given(self, column: str, values: Mapping[str, float]) -> pl.Expr:
+        """The number that stands for the cell's text; null where none does."""
+        self._given.append((column, values))
+        return pl.col(f"given{len(self._given) - 1}")
+
+    def meaning(self, column: str, meanings: Mapping[str, int]) -> pl.Expr:
+        """What the cell's text stands for (UInt32; null: nothing)."""
+        self._spelt.append((column, Spellings(meanings)))
+        return pl.col(f"meaning{len(self._spelt) - 1}")
+
+    def moment(self, column: str, missing: frozenset[str]) -> Moment:
+        """When something was; `missing` are spellings of "never", beside ""."""
+        self._moments.append((column, missing))
+        at = len(self._moments) - 1
+        return Moment(pl.col(f"micros{at}"), pl.col(f"aware{at}"), pl.col(f"absent{at}"))
+
+    def prepare(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The columns that the expressions are over, and `ROW`."""
+        types = table.schema
+        plain = [text(pl.col(name), types[name]).alias(f"text{at}") for at, name in enumerate(self._texts)]
+        for at, (name, values) in enumerate(self._given):
+            cell = text(pl.col(name), types[name])
+            found = cell.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.Float64)
+            plain.append(found.alias(f"given{at}"))
+        for at, (name, missing) in enumerate(self._moments):
+            found_moment = moment(name, types[name], missing)
+            plain.append(found_moment.micros.alias(f"micros{at}"))
+            plain.append(found_moment.aware.alias(f"aware{at}"))
+            plain.append(found_moment.absent.alias(f"absent{at}"))
+        parts = [table.select(ROW, *plain), parse_numbers(table, self._numbers)]
+        return pl.concat(parts, how="horizontal").with_columns(self._looked_up(table))
+
+    def _looked_up(self, table: pl.DataFrame) -> Iterator[pl.Series]:
+        for at, (name, spellings) in enumerate(self._spelt):
+            cells = table[name]
+            if cells.dtype != pl.String:
+                cells = table.select(text(pl.col(name), cells.dtype)).to_series()
+            yield spellings.look_up(cells).alias(f"meaning{at}")

@@ -1,0 +1,171 @@
+"""What each row must have right, in order: inputs, label, split, patient, encounter, array, times, rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from fedward_client.importer.checking import outcomes
+from fedward_client.importer.checking.answers import (
+    class_meanings,
+    given_numbers,
+    into_unit,
+    missing_codes,
+    rule_meanings,
+    side_meanings,
+    value_meanings,
+)
+from fedward_client.importer.checking.cells import NumberCells
+from fedward_client.importer.checking.material import Material
+from fedward_client.importer.checking.moments import Moment, hours_between
+from fedward_client.importer.checking.outcomes import Outcome, Scale, code, unless
+from fedward_client.importer.checking.people import SIDES, named
+from fedward_client.importer.checking.plan import Plan, Reading
+from fedward_client.importer.quarantine import Reason
+from fedward_client.importer.sources.source import ROW
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn, Rule
+
+__all__ = ["Slot", "Slots"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One thing that a row must have right: under which of the contract's names, and what it becomes.
+
+    `counted` ones are told in the report, column by column; `converted` ones come from another unit.
+    """
+
+    name: str
+    outcome: Outcome
+    counted: bool = False
+    converted: bool = False
+
+
+class Slots:
+    """`all` of them, and in `excluded` one expression (Boolean) a rule of the cohort: it leaves the row out."""
+
+    def __init__(self, contract: DataContract, plan: Plan, material: Material, decimal: str) -> None:
+        """Raises UsageError where an answer of the mapping means nothing to the contract."""
+        self._contract = contract
+        self._plan = plan
+        self._material = material
+        self._decimal = decimal
+        self._zero = self._time_zero()
+        self._hours = dict(self._read_hours())
+        self.excluded: list[pl.Expr] = []
+        inputs = tuple(self._inputs())
+        self.all = (*inputs, self._label(), *self._people(), *self._times(), *self._rules(inputs))
+
+    def _inputs(self) -> Iterator[Slot]:
+        for column, reading in zip(self._contract.columns, self._plan.inputs, strict=True):
+            timing = column.timing
+            hours = self._hours[timing.time][0] if timing and timing.time and not reading.made else None
+            if isinstance(column, NumberColumn):
+                scale = into_unit(column, reading)
+                outcome = self._number(column, reading, scale, hours)
+                yield Slot(column.name, outcome, counted=True, converted=not scale.identity)
+            else:
+                yield Slot(column.name, self._category(column, reading, hours), counted=True)
+
+    def _number(self, column: NumberColumn, reading: Reading, scale: Scale, hours: pl.Expr | None) -> Outcome:
+        missing = missing_codes(column.missing, reading)
+        if reading.made:
+            missing |= {""}
+        parsed, empty = self._material.number(NumberCells(reading.source, missing, self._decimal))
+        given = given_numbers(column, reading)
+        return outcomes.number(
+            column,
+            parsed,
+            empty,
+            scale=scale,
+            given=self._material.given(reading.source, given) if given else None,
+            hours=hours,
+        )
+
+    def _category(self, column: CategoryColumn, reading: Reading, hours: pl.Expr | None) -> Outcome:
+        meanings = value_meanings(column, reading)
+        if reading.made:
+            meanings = {"": len(column.values)} | meanings
+        return outcomes.category(column, self._material.meaning(reading.source, meanings), hours=hours)
+
+    def _label(self) -> Slot:
+        label = self._contract.label
+        meaning = self._material.meaning(self._plan.label.source, class_meanings(label, self._plan.label))
+        return Slot(label.column, outcomes.label(label, meaning), counted=True)
+
+    def _people(self) -> Iterator[Slot]:
+        plan, material = self._plan, self._material
+        if plan.split:
+            meaning = material.meaning(plan.split.source, side_meanings(plan.split))
+            value = pl.lit(pl.Series(SIDES, dtype=pl.String)).gather(meaning)
+            yield Slot(plan.split.name, Outcome(value, unless(meaning.is_not_null(), Reason.NO_SPLIT)))
+        if plan.patient:
+            cell = material.text(plan.patient.source or ROW)
+            yield Slot(plan.patient.name, named(cell, Reason.NO_PATIENT))
+        if plan.encounter:
+            yield Slot(plan.encounter.name, named(material.text(plan.encounter.source), Reason.NO_ENCOUNTER))
+        if plan.array:
+            cell = material.text(plan.array.source)
+            absent = cell.is_in(["", *plan.array.answer.missing])
+            yield Slot(plan.array.name, Outcome(cell, unless(~absent, Reason.MISSING)))
+
+    def _time_zero(self) -> Moment | None:
+        reading = self._plan.time_zero
+        return self._material.moment(reading.source, missing_codes((), reading)) if reading else None
+
+    def _read_hours(self) -> Iterator[tuple[str, tuple[pl.Expr, pl.Expr]]]:
+        """For each column of times: hours after time zero (null: none), and whether what stands there is no time."""
+        for name, reading in self._plan.times.items():
+            missing = missing_codes(("",), reading)
+            if self._zero is None:
+                hours, absent = self._material.number(NumberCells(reading.source, missing, self._decimal))
+                yield (
+                    name,
+                    (
+                        pl.when(hours.is_finite() & ~absent).then(hours),
+                        ~absent & ~hours.is_finite().fill_null(value=False),
+                    ),
+                )
+            else:
+                then = self._material.moment(reading.source, missing)
+                hours = hours_between(self._zero, then)
+                yield name, (hours, ~then.absent & hours.is_null() & self._zero.micros.is_not_null())
+
+    def _times(self) -> Iterator[Slot]:
+        reading, zero = self._plan.time_zero, self._zero
+        if reading and zero:
+            value = zero.micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+            yield Slot(reading.name, Outcome(value, unless(zero.micros.is_not_null(), Reason.NO_TIME)))
+        for name, (_, wrong) in self._hours.items():
+            yield Slot(name, Outcome(None, unless(~wrong, Reason.NO_TIME)))
+        outcome = self._hours.get(self._contract.label.time)
+        if outcome:
+            past = (outcome[0] <= 0).fill_null(value=False)
+            name = reading.name if reading else "(row)"
+            yield Slot(
+                name, Outcome(None, pl.when(past).then(code(Reason.AFTER_OUTCOME)).otherwise(pl.lit(0, dtype=pl.UInt8)))
+            )
+
+    def _rules(self, inputs: tuple[Slot, ...]) -> Iterator[Slot]:
+        known = {slot.name: slot.outcome for slot in inputs}
+        for rule, reading in zip(self._contract.include, self._plan.rules, strict=True):
+            if reading is None:
+                self.excluded.append(outcomes.ruled_out(rule, known[rule.column]))
+            elif rule.values:
+                meaning = self._material.meaning(reading.source, rule_meanings(rule.values, reading))
+                self.excluded.append(meaning.ne_missing(0))
+            else:
+                yield self._ranged(rule, reading)
+
+    def _ranged(self, rule: Rule, reading: Reading) -> Slot:
+        """A rule on a number that is no input; what is no number is told, because nobody can say who it is."""
+        missing = missing_codes(("",), reading)
+        parsed, empty = self._material.number(NumberCells(reading.source, missing, self._decimal))
+        finite = parsed.is_finite().fill_null(value=False)
+        known = Outcome(
+            None, unless(empty | finite, Reason.NOT_A_NUMBER), known=pl.when(finite).then(parsed), empty=empty
+        )
+        self.excluded.append(outcomes.ruled_out(rule, known))
+        return Slot(rule.column, known)
