@@ -12,7 +12,6 @@ on the 718 training rows of the scenario's fixed split (docs/results.md has the 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedward_client.imported import read_record, record_of, table_name, write_record
 from fedward_client.importer.table import import_table
 from fedward_client.vault.training.dataset import Part, open_data_set
 from fedward_client.vault.training.local_round import load_weights, on_device, train_round
+from fedward_client.vault.training.reading import read_table
 from fedward_shared.contracts.study import Study
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
@@ -121,14 +122,14 @@ def split_hospitals(folders: Mapping[str, Path], destination: Path, *, seed: int
     contract = load(manifest(inf, RATES[0])).data
     made = {}
     for number, (site, folder) in enumerate(folders.items()):
-        table = pl.read_parquet(folder / "table.parquet")
+        table = pl.concat(read_table(folder / name, digest) for name, digest in read_record(folder).files)
         labels = table[contract.label.column].cast(pl.Int64).to_numpy()
         test = stratified(labels, round(1 / _TEST_SHARE), np.random.default_rng([seed, number])) == 0
         made[site] = destination / site
         made[site].mkdir(parents=True)
-        shutil.copy(folder / "import.json", made[site])
-        side = pl.Series(contract.split, np.where(test, "test", "train"))
-        table.with_columns(side).write_parquet(made[site] / "table.parquet")
+        side = pl.Series(contract.split_column, np.where(test, "test", "train"))
+        table.with_columns(side).write_parquet(made[site] / table_name(0))
+        write_record(made[site], record_of(made[site], contract, [table_name(0)], rows=(table.height, 0)))
     return made
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedward_shared.manifest.contract import contract_digest
+from fedward_client.imported import shard_name
 from fedward_shared.manifest.parse import load
 from fedward_shared.version import PROTOCOL, VERSION
 
@@ -84,20 +84,23 @@ max_weight = 1000.0
 
 def prepare(folder: Path) -> None:
     """Writes the study and one import a site."""
-    from safetensors.numpy import save_file
+    from fedward_client.importer.tensors import write_tensor_set
 
     (folder / "study.toml").write_text(_STUDY, encoding="utf-8")
-    digest = contract_digest(load(_STUDY.encode()).data).hex()
+    contract = load(_STUDY.encode()).data
     for number in range(SITES):
         rng = np.random.default_rng(1000 + number)
         labels = rng.integers(0, 2, ROWS)
         images = rng.normal(0, 1, (ROWS, 1, 28, 28)).astype(np.float32)
         images[labels == 1, :, 8:16, 8:16] += 0.6
-        site = folder / f"site-{number}"
-        site.mkdir()
-        (site / "import.json").write_text(json.dumps({"contract_digest": digest}), encoding="utf-8")
-        split = np.zeros(ROWS, dtype=np.uint8)
-        save_file({"x": images, "y": labels, "split": split}, site / "tensors.safetensors")
+        write_tensor_set(
+            folder / f"site-{number}",
+            contract,
+            x=images,
+            y=labels,
+            unit=np.arange(ROWS),
+            split=np.zeros(ROWS, dtype=np.uint8),
+        )
 
 
 def bare(folder: Path) -> None:
@@ -112,7 +115,7 @@ def bare(folder: Path) -> None:
     torch.manual_seed(0)
     model = build(study.model, study.data)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    data = [load_file(folder / f"site-{number}" / "tensors.safetensors") for number in range(SITES)]
+    data = [load_file(folder / f"site-{number}" / shard_name(0)) for number in range(SITES)]
     for _ in range(ROUNDS):
         total = {name: torch.zeros_like(value) for name, value in weights.items()}
         for site in data:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from fedward_client.imported import read_record, record_of, table_name, write_record
+from fedward_client.importer.tensors import ShardWriter
+from fedward_client.vault.training.reading import read_shard, read_table
 from fedward_shared.contracts.cohort import DataContract, DataKind
-from fedward_shared.files import read_limited
 
 __all__ = ["pool"]
-
-_LARGEST_RECORD = 1 << 20
 
 
 def pool(folders: Mapping[str, Path], contract: DataContract, destination: Path) -> dict[str, int]:
@@ -23,41 +20,37 @@ def pool(folders: Mapping[str, Path], contract: DataContract, destination: Path)
 
     Returns:
         How many rows each site brought, in the order of the rows.
+
+    Raises:
+        UsageError: an import is damaged.
     """
     destination.mkdir(parents=True)
-    first = next(iter(folders.values()))
-    record = json.loads(read_limited(first / "import.json", _LARGEST_RECORD))
-    (destination / "import.json").write_text(json.dumps(record), encoding="utf-8")
-    return (_tables if contract.kind is DataKind.TABLE else _tensors)(folders, contract, destination)
+    files = (_tables if contract.kind is DataKind.TABLE else _tensors)(folders, contract, destination)
+    rows = {site: read_record(folder).rows_accepted for site, folder in folders.items()}
+    write_record(destination, record_of(destination, contract, files, rows=(sum(rows.values()), 0)))
+    return rows
 
 
-def _tables(folders: Mapping[str, Path], contract: DataContract, destination: Path) -> dict[str, int]:
+def _tables(folders: Mapping[str, Path], contract: DataContract, destination: Path) -> Sequence[str]:
     import polars as pl
 
-    tables = {site: pl.read_parquet(folder / "table.parquet") for site, folder in folders.items()}
-    if contract.patient:
-        tables = {
-            site: table.with_columns(pl.format("{}:{}", pl.lit(site), pl.col(contract.patient)).alias(contract.patient))
-            for site, table in tables.items()
-        }
-    pl.concat(tables.values(), how="vertical_relaxed").write_parquet(destination / "table.parquet")
-    return {site: table.height for site, table in tables.items()}
+    files: list[str] = []
+    for site, folder in folders.items():
+        for name, digest in read_record(folder).files:
+            table = read_table(folder / name, digest)
+            if contract.patient:
+                own = pl.format("{}:{}", pl.lit(site), pl.col(contract.patient))
+                table = table.with_columns(own.alias(contract.patient))
+            files.append(table_name(len(files)))
+            table.write_parquet(destination / files[-1])
+    return files
 
 
-def _tensors(folders: Mapping[str, Path], contract: DataContract, destination: Path) -> dict[str, int]:
-    from safetensors.numpy import load_file, save_file
-
-    parts = {site: load_file(folder / "tensors.safetensors") for site, folder in folders.items()}
-    together = {
-        name: np.concatenate([part[name] for part in parts.values()])
-        for name in next(iter(parts.values()))
-        if name != "unit"
-    }
-    if contract.patient:
-        units, taken = [], 0
-        for part in parts.values():
-            units.append(part["unit"].astype(np.int64) + taken)
-            taken = int(units[-1].max(initial=taken - 1)) + 1
-        together["unit"] = np.concatenate(units)
-    save_file(together, destination / "tensors.safetensors")
-    return {site: len(part["y"]) for site, part in parts.items()}
+def _tensors(folders: Mapping[str, Path], contract: DataContract, destination: Path) -> Sequence[str]:
+    with ShardWriter(destination, contract) as writer:
+        for site, folder in folders.items():
+            for name, digest in read_record(folder).files:
+                shard = read_shard(folder / name, digest, contract.input_shape)
+                units = [f"{site}:{unit}" for unit in shard.unit.tolist()] if contract.patient else None
+                writer.add(shard.x, shard.y, units, shard.split)
+    return writer.files

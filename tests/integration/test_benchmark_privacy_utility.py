@@ -92,10 +92,12 @@ def test_a_split_changes_which_rows_are_for_testing_and_nothing_else(imports: di
     contract = load(manifest(inf, 1.0)).data
     assert contract.split is not None
     for site, folder in imports.items():
-        tables = [pl.read_parquet(made[site] / "table.parquet") for made in (split, again, other)]
+        tables = [pl.read_parquet(made[site] / "table-00000.parquet") for made in (split, again, other)]
         assert tables[0].equals(tables[1])
         assert not tables[0].equals(tables[2])
-        assert tables[0].drop(contract.split).equals(pl.read_parquet(folder / "table.parquet").drop(contract.split))
+        assert (
+            tables[0].drop(contract.split).equals(pl.read_parquet(folder / "table-00000.parquet").drop(contract.split))
+        )
         data = open_data_set(split[site], contract)
         for value in (0, 1):
             test, train = (int((part.labels == value).sum()) for part in (data.test, data.train))

@@ -13,9 +13,9 @@ import tomlkit
 from numpy.typing import NDArray
 
 from fedward_client.importer.table import import_table
+from fedward_client.importer.tensors import write_tensor_set
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
-from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_shared.privacy.accounting import epsilon
@@ -144,7 +144,7 @@ def test_an_error_in_training_is_told_at_once(data: Path, tmp_path: Path) -> Non
     broken.mkdir()
     (broken / "import.json").write_bytes((data / "south" / "import.json").read_bytes())
     given = {"north": data / "north", "south": broken}
-    with pytest.raises(FedwardError, match=r"table\.parquet"):
+    with pytest.raises(FedwardError, match=r"table-00000\.parquet"):
         run_inline(published(TWO_SITES.encode()), given, seed=0, reports=tmp_path)
 
 
@@ -195,8 +195,6 @@ def test_the_command_marks_its_result_as_an_unsafe_simulation(data: Path, tmp_pa
 
 
 def test_a_study_of_images_with_three_classes_runs_too(tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
     document = tomllib.loads(TWO_SITES)
     document["data"] = {
         "kind": "tensor",
@@ -205,15 +203,13 @@ def test_a_study_of_images_with_three_classes_runs_too(tmp_path: Path) -> None:
     }
     document["model"] = {"name": "cnn", "options": {"channels": [4], "hidden": 8, "groups": 2}}
     manifest = published(tomlkit.dumps(document).encode())
-    digest = contract_digest(load(manifest).data).hex()
+    contract = load(manifest).data
     rng = np.random.default_rng(0)
     for site in SITES:
-        (tmp_path / site).mkdir()
-        (tmp_path / site / "import.json").write_text(json.dumps({"contract_digest": digest}))
         labels = rng.integers(0, 3, 40)
         images = rng.normal(labels[:, None, None, None], 1.0, (40, 1, 8, 8)).astype(np.float32)
         split = (np.arange(40) % 4 == 0).astype(np.uint8)
-        save_file({"x": images, "y": labels, "split": split}, tmp_path / site / "tensors.safetensors")
+        write_tensor_set(tmp_path / site, contract, x=images, y=labels, unit=np.arange(40), split=split)
     run = run_inline(manifest, folders(tmp_path), seed=0, reports=tmp_path / "reports")
     report = json.loads((run.sites["north"].report / "report.json").read_text())
     assert set(report["test"]["against_the_rest"]) == {"a", "b", "c"}

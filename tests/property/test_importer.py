@@ -105,7 +105,7 @@ def test_any_file_is_imported_or_told(content: bytes) -> None:
             return
 
         assert report.folder is not None
-        assert pl.read_parquet(report.folder / "table.parquet").height == report.accepted > 0
+        assert pl.read_parquet(report.folder / "table-00000.parquet").height == report.accepted > 0
 
 
 @settings(max_examples=max(10, EXAMPLES // 10), deadline=None)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fedward_client.imported import record_of, table_name, write_record
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, Label, NumberColumn
 from fedward_shared.contracts.study import ModelTerms, Scalar, SiteTerms, TrainingTerms
-from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.privacy.cohort import TrainingSet
 
-__all__ = ["MODELS", "TERMS", "contract_of", "site", "terms_of", "training_set", "write_table"]
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["MODELS", "TERMS", "contract_of", "put_table", "site", "terms_of", "training_set", "write_table"]
 
 LABEL = Label("disease", (("0",), ("1",)), ("no disease", "disease"))
 _KINDS = {
@@ -84,6 +87,14 @@ def write_table(folder: Path, contract: DataContract, rows: int = 60) -> dict[st
             columns[column.name] = generator.uniform(column.minimum, column.maximum, rows)
         else:
             columns[column.name] = generator.choice(np.array(column.values), rows)
-    pl.DataFrame(columns).write_parquet(folder / "table.parquet")
-    (folder / "import.json").write_text(json.dumps({"contract_digest": contract_digest(contract).hex()}))
+    put_table(folder, contract, pl.DataFrame(columns))
     return columns
+
+
+def put_table(folder: Path, contract: DataContract, *tables: pl.DataFrame) -> None:
+    """An import of these tables, one file each, in an existing folder."""
+    for number, table in enumerate(tables):
+        table.write_parquet(folder / table_name(number))
+    names = [table_name(number) for number in range(len(tables))]
+    rows = sum(table.height for table in tables)
+    write_record(folder, record_of(folder, contract, names, rows=(rows, 0)))

@@ -6,41 +6,29 @@ there is the only importer, so whatever else lies there was left by one that was
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fedward_client.imported import ImportRecord, open_regular, record_of, write_record
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.errors import UsageError
-from fedward_shared.files import FolderLock, sync_folder, write_atomic
-from fedward_shared.manifest.contract import contract_digest
+from fedward_shared.files import FolderLock, sync_folder
 from fedward_shared.manifest.schema import SITE_NAME
 
-__all__ = ["ImportRecord", "Staging", "check_name", "version_of"]
+__all__ = ["QUARANTINE", "Staging", "check_name"]
 
+QUARANTINE = "quarantine.csv"
 _STAGING = ".importing"
 _FOLDER_MODE = 0o700
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRecord:
-    """import.json. `imported_at` is in seconds since 1970 (UTC); `contract_digest` and `version` are hex."""
-
-    data_set: str
-    version: str
-    contract_digest: str
-    imported_at: float
-    rows_accepted: int
-    rows_rejected: int
-    source_name: str
+_FILE_MODE = 0o600
 
 
 def check_name(data_set: str) -> None:
@@ -54,13 +42,6 @@ def check_name(data_set: str) -> None:
             f"{data_set!r} cannot name a data set",
             hint="Use small letters, digits and hyphens, at most 63, such as --data-set cardiology-2024",
         )
-
-
-def version_of(content: bytes, contract: DataContract) -> str:
-    """What names an import: SHA-256 (hex) of its data file followed by the contract's digest."""
-    hasher = hashlib.sha256(content)
-    hasher.update(contract_digest(contract))
-    return hasher.hexdigest()
 
 
 class Staging:
@@ -92,35 +73,58 @@ class Staging:
         contract: DataContract,
         *,
         data_set: str,
-        data: str,
+        files: Sequence[str],
         rows: tuple[int, int],
         source_name: str,
-        extra: Mapping[str, bytes],
+        extra: Sequence[str] = (QUARANTINE,),
     ) -> tuple[ImportRecord, Path]:
-        """Completes the import whose data file is called `data` and gives its record and final folder.
+        """Completes the import and gives its record and final folder.
 
-        `rows` counts accepted and rejected ones; `extra` are further files. Where the same version was imported
-        before, its record is renewed, so that it counts as the latest, and nothing else changes.
+        `files` are the data files in the order of their rows, `extra` others to keep; all lie in `folder`, and whatever
+        else lies there is removed. `rows` counts accepted and rejected ones. Where the same version was imported
+        before, its files are renewed, which mends them, and its record, so that it counts as the latest.
+
+        Raises:
+            UsageError: `data_set` is no name, or a file is missing or no regular file.
         """
         check_name(data_set)
-        version = version_of((self.folder / data).read_bytes(), contract)
-        record = ImportRecord(
+        self._keep_only({*files, *extra})
+        record = record_of(
+            self.folder,
+            contract,
+            files,
+            rows=rows,
             data_set=data_set,
-            version=version,
-            contract_digest=contract_digest(contract).hex(),
             imported_at=self._clock(),
-            rows_accepted=rows[0],
-            rows_rejected=rows[1],
             source_name=source_name,
         )
-        files = {**extra, "import.json": json.dumps(asdict(record), indent=2).encode() + b"\n"}
-        target = self._inbox / data_set / version
-        folder = target if target.is_dir() else self.folder
-        for name, content in files.items():
-            write_atomic(folder / name, content)
-        if folder is not target:
-            target.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-            self.folder.rename(target)
-            sync_folder(target.parent)
-            sync_folder(self._inbox)
+        target = self._inbox / data_set / record.version
+        if target.is_dir():
+            for name in (*files, *extra):
+                (self.folder / name).replace(target / name)
+            write_record(target, record)
+            return record, target
+        write_record(self.folder, record)
+        target.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        self.folder.rename(target)
+        sync_folder(target.parent)
+        sync_folder(self._inbox)
         return record, target
+
+    def _keep_only(self, names: set[str]) -> None:
+        """Makes the named files durable and the owner's own, and removes everything else."""
+        for name in sorted(names):
+            with open_regular(self.folder / name) as file:
+                os.fchmod(file.fileno(), _FILE_MODE)
+                os.fsync(file.fileno())
+        for path in self.folder.iterdir():
+            if path.name not in names:
+                _remove(path)
+        sync_folder(self.folder)
+
+
+def _remove(path: Path) -> None:
+    if stat.S_ISDIR(path.lstat().st_mode):
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from fedward_client.imported import LARGEST_RECORD, RECORD
 from fedward_shared.errors import UsageError
 from fedward_shared.files import read_limited
 from fedward_shared.manifest.schema import SITE_NAME
 
 __all__ = ["DataSets", "Imported", "Inbox"]
-
-_RECORD = "import.json"
-_MAX_RECORD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Inbox:
         """The newest import under this name, by the importer's own clock; None where there is none."""
         if not re.fullmatch(SITE_NAME, data_set):
             return None
-        found = [_read(data_set, path) for path in sorted((self._root / data_set).glob(f"*/{_RECORD}"))]
+        found = [_read(data_set, path) for path in sorted((self._root / data_set).glob(f"*/{RECORD}"))]
         dated = [each for each in found if each is not None]
         return max(dated, key=lambda each: each[0])[1] if dated else None
 
@@ -66,7 +64,7 @@ class Inbox:
 def _read(data_set: str, path: Path) -> tuple[float, Imported] | None:
     """One import and its time; None where its record is not what the importer writes."""
     try:
-        record = json.loads(read_limited(path, _MAX_RECORD_BYTES))
+        record = json.loads(read_limited(path, LARGEST_RECORD))
         contract = bytes.fromhex(record["contract_digest"])
         return float(record["imported_at"]), Imported(data_set, path.parent.name, contract, path.parent)
     except (ValueError, KeyError, TypeError, UsageError):

@@ -46,8 +46,9 @@ def test_an_import_is_a_folder_with_data_and_a_record(source: Path, tmp_path: Pa
 
     contract = load(STUDY).data
     assert report.folder == tmp_path / "inbox" / "heart" / str(report.version)
-    content = (report.folder / "table.parquet").read_bytes()
-    assert report.version == hashlib.sha256(content + contract_digest(contract)).hexdigest()
+    content = (report.folder / "table-00000.parquet").read_bytes()
+    digest = hashlib.sha256(content)
+    assert report.version == hashlib.sha256(digest.digest() + contract_digest(contract)).hexdigest()
     assert json.loads((report.folder / "import.json").read_text()) == {
         "data_set": "heart",
         "version": report.version,
@@ -56,8 +57,9 @@ def test_an_import_is_a_folder_with_data_and_a_record(source: Path, tmp_path: Pa
         "rows_accepted": 100,
         "rows_rejected": 0,
         "source_name": "cohort.csv",
+        "files": [["table-00000.parquet", digest.hexdigest()]],
     }
-    table = pl.read_parquet(report.folder / "table.parquet")
+    table = pl.read_parquet(report.folder / "table-00000.parquet")
     assert table.columns == ["age", "chest_pain", "disease", "split", "patient_id"]
     assert table.height == 100
     assert table.row(5) == (25.0, "2", 1, "train", "p5")
@@ -175,7 +177,7 @@ def test_a_study_with_mistakes_is_told(source: Path, tmp_path: Path) -> None:
         import_table(source, STUDY.replace(b"scale = 9", b"scale = 0"), "heart", tmp_path / "inbox")
 
 
-@pytest.mark.parametrize("step", ["write_atomic", "sync_folder", "version_of"])
+@pytest.mark.parametrize("step", ["write_record", "sync_folder", "record_of"])
 def test_a_failure_while_writing_leaves_nothing_or_all(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -189,7 +191,11 @@ def test_a_failure_while_writing_leaves_nothing_or_all(
 
     assert [path.name for path in (tmp_path / "inbox" / ".importing").iterdir()] == ["lock"]
     for folder in (tmp_path / "inbox").glob("heart/*"):
-        assert sorted(path.name for path in folder.iterdir()) == ["import.json", "quarantine.csv", "table.parquet"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "import.json",
+            "quarantine.csv",
+            "table-00000.parquet",
+        ]
 
 
 def test_one_import_at_a_time(source: Path, tmp_path: Path) -> None:
@@ -228,7 +234,7 @@ def test_killed_while_writing_the_next_import_cleans_up(source: Path, tmp_path: 
     study.write_bytes(STUDY)
     code = (
         "import os, signal, sys; from pathlib import Path; from fedward_client.importer import inbox, table;"
-        "inbox.version_of = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+        "inbox.record_of = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL);"
         "source, study, home = map(Path, sys.argv[1:]); table.import_table(source, study.read_bytes(), 'heart', home)"
     )
     process = subprocess.run([sys.executable, "-c", code, str(source), str(study), str(inbox)], check=False, timeout=60)

@@ -36,7 +36,7 @@ def test_what_is_written_is_what_the_vault_opens(tmp_path: Path) -> None:
 
     assert json.loads((tmp_path / "set" / "import.json").read_text())["version"] == record.version
     assert record.contract_digest == contract_digest(CONTRACT).hex()
-    written = load_file(tmp_path / "set" / "tensors.safetensors")
+    written = load_file(tmp_path / "set" / "tensors-00000.safetensors")
     assert all(np.array_equal(written[name], array) for name, array in arrays.items())
     data = open_data_set(tmp_path / "set", CONTRACT)
     assert np.array_equal(data.train.records, arrays["x"][:4])

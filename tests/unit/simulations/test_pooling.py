@@ -1,22 +1,19 @@
 """The pooled import holds everybody's rows, and scores find their way back to their hospitals."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
+from fedward_client.importer.tensors import write_tensor_set
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.contracts.cohort import DataContract, DataKind, Label
 from fedward_shared.errors import UsageError
-from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load
 from fedward_simulations.pooling import pool
 from fedward_simulations.scores import divided, read_scores
+from tests.support.cohorts import put_table
 from tests.support.samples import TWO_SITES
 
 TABLE = load(TWO_SITES.encode()).data
@@ -29,16 +26,11 @@ TENSORS = DataContract(
 )
 
 
-def record(folder: Path, contract: DataContract) -> None:
-    folder.mkdir()
-    (folder / "import.json").write_text(json.dumps({"contract_digest": contract_digest(contract).hex()}))
-
-
 def test_tables_keep_rows_in_order_and_patients_apart(tmp_path: Path) -> None:
     folders = {}
     for site, ages in {"north": [40.0, 50.0, 60.0], "south": [70.0, 30.0]}.items():
         folders[site] = tmp_path / site
-        record(folders[site], TABLE)
+        folders[site].mkdir()
         rows = len(ages)
         table = {
             "patient_id": [f"p{number}" for number in range(rows)],
@@ -47,7 +39,7 @@ def test_tables_keep_rows_in_order_and_patients_apart(tmp_path: Path) -> None:
             "age": ages,
             "chest_pain": ["1"] * rows,
         }
-        pl.DataFrame(table).write_parquet(folders[site] / "table.parquet")
+        put_table(folders[site], TABLE, pl.DataFrame(table)[:2], pl.DataFrame(table)[2:])
     assert pool(folders, TABLE, tmp_path / "pooled") == {"north": 3, "south": 2}
     data = open_data_set(tmp_path / "pooled", TABLE).train
     assert data.records[:, 0] * 9 + 54 == pytest.approx([40, 50, 60, 70, 30])
@@ -58,15 +50,16 @@ def test_tensors_likewise(tmp_path: Path) -> None:
     folders = {}
     for site, units in {"north": [0, 0, 1], "south": [0, 1]}.items():
         folders[site] = tmp_path / site
-        record(folders[site], TENSORS)
         rows = len(units)
-        arrays: dict[str, NDArray[Any]] = {
-            "x": np.full((rows, 2), float(rows), np.float32),
-            "y": np.zeros(rows, np.int64),
-            "unit": np.array(units, np.int64),
-            "split": np.zeros(rows, np.uint8),
-        }
-        save_file(arrays, folders[site] / "tensors.safetensors")
+        write_tensor_set(
+            folders[site],
+            TENSORS,
+            x=np.full((rows, 2), float(rows), np.float32),
+            y=np.zeros(rows, np.int64),
+            unit=np.array(units, np.int64),
+            split=np.zeros(rows, np.uint8),
+            shard_bytes=16,
+        )
     assert pool(folders, TENSORS, tmp_path / "pooled") == {"north": 3, "south": 2}
     data = open_data_set(tmp_path / "pooled", TENSORS).train
     assert data.count == 4

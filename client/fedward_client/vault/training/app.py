@@ -19,7 +19,7 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 from torch import nn
 
-from fedward_client.vault.training.dataset import Dataset
+from fedward_client.vault.training.dataset import Dataset, Records
 from fedward_client.vault.training.evaluation import write_report
 from fedward_client.vault.training.local_round import load_weights, train_round
 from fedward_shared.contracts.study import Study
@@ -100,7 +100,7 @@ def client_app(work: SiteWork) -> ClientApp:
     return app
 
 
-def _scores(model: nn.Module, records: NDArray[np.float32]) -> NDArray[np.float64]:
+def _scores(model: nn.Module, records: Records) -> NDArray[np.float64]:
     """Probabilities (rows, classes) of the final model."""
     model.eval()
     device = next(model.parameters()).device

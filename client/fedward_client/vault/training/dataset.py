@@ -1,40 +1,46 @@
 """A site's imported data as the training step reads them. The importer wrote them; here they are only read, as data.
 
-A folder holds ``import.json`` and either ``table.parquet`` (under the contract's names: its columns, the label as
-class index, and where the contract has them patient and split) or ``tensors.safetensors`` (`x`, `y`, `unit`, `split`
-with 0 for training and 1 for test). Without a split every row is for training.
+A folder (`imported`) holds ``import.json`` and the files that it lists: Parquet under the contract's names (its
+columns, the label as class index, and where the contract has them patient and split), or tensor shards (`shards`).
+Without a split every row is for training. Records are written once, into memory that was set aside once.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedward_client.vault.training.encoding import encode_table
+from fedward_client.imported import ImportRecord, read_record, shard_name, table_name
+from fedward_client.vault.training.encoding import encode_table, encode_tokens
+from fedward_client.vault.training.reading import HINT, read_shard, read_table
+from fedward_shared.contracts.arrays import Text, TextForm
 from fedward_shared.contracts.cohort import DataContract, DataKind
 from fedward_shared.errors import UsageError
-from fedward_shared.files import read_limited
 from fedward_shared.manifest.contract import contract_digest
 
-__all__ = ["Dataset", "Part", "open_data_set"]
+if TYPE_CHECKING:
+    import polars as pl
 
-_LARGEST_RECORD = 1 << 20
-_HINT = "Run fedward-site import again."
+__all__ = ["Dataset", "Part", "Records", "open_data_set"]
+
+Records = NDArray[np.float32] | NDArray[np.int64]
+"""(rows, *input shape): float32, or int64 for the tokens of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Training or test rows.
 
-    `records` (rows, *input shape) float32, `labels` (rows,) class index, `units` (rows,) index of the patient from 0 to
-    `count` - 1 within this part, `rows` (rows,) position in the imported file.
+    `records` (rows, *input shape), `labels` (rows,) class index, `units` (rows,) index of the patient from 0 to
+    `count` - 1 within this part, `rows` (rows,) position in the whole import.
     """
 
-    records: NDArray[np.float32]
+    records: Records
     labels: NDArray[np.int64]
     units: NDArray[np.int64]
     count: int
@@ -50,89 +56,122 @@ class Dataset:
 
 
 def open_data_set(folder: Path, contract: DataContract) -> Dataset:
-    """Reads the import in `folder` and checks that it is what `contract` says.
+    """Reads the import in `folder` and checks that it is what its record and `contract` say.
 
     Raises:
-        UsageError: a file is missing or unreadable, or the import was made under another contract.
+        UsageError: a file is missing, unreadable or another than was imported, or the import was made under another
+            contract.
     """
-    _check_record(folder, contract)
-    if contract.kind is DataKind.TABLE:
-        records, labels, units, test = _table(folder / "table.parquet", contract)
-    else:
-        records, labels, units, test = _tensors(folder / "tensors.safetensors", contract)
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(contract.label.classes):
-        raise UsageError("the imported labels are not class numbers of the contract", hint=_HINT)
-    return Dataset(_part(records, labels, units, ~test), _part(records, labels, units, test))
+    record = read_record(folder)
+    table = contract.kind is DataKind.TABLE
+    _check_record(record, contract, table_name if table else shard_name)
+    parts = _Parts(record.rows_accepted, contract)
+    units = (_read_tables if table else _read_shards)(folder, record, contract, parts)
+    return parts.complete(units)
 
 
-def _check_record(folder: Path, contract: DataContract) -> None:
-    try:
-        record = json.loads(read_limited(folder / "import.json", _LARGEST_RECORD))
-        digest = record["contract_digest"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder / 'import.json'} is not what the importer writes", hint=_HINT) from error
-    if digest != contract_digest(contract).hex():
+def _check_record(record: ImportRecord, contract: DataContract, name: Callable[[int], str]) -> None:
+    if record.contract_digest != contract_digest(contract).hex():
         raise UsageError(
             "the data were imported under another data contract than the study's",
             hint="Run fedward-site import with this study's contract.",
         )
+    if not record.files or [listed for listed, _ in record.files] != [*map(name, range(len(record.files)))]:
+        raise UsageError("the import does not list the files that the contract needs, in their order", hint=HINT)
 
 
-def _table(
-    path: Path, contract: DataContract
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.generic], NDArray[np.bool_]]:
+class _Parts:
+    """Collects rows, which are written once: both parts are set aside as if they got all rows.
+
+    Memory that is never written to is never taken from the system, so together they take what all rows take.
+    """
+
+    def __init__(self, rows: int, contract: DataContract) -> None:
+        kind = np.int64 if _tokens(contract) else np.float32
+        self._rows = rows
+        self._classes = len(contract.label.classes)
+        self._records = [np.empty((rows, *contract.input_shape), dtype=kind) for _ in range(2)]
+        self._filled = [0, 0]
+        self._labels: list[NDArray[np.int64]] = []
+        self._test: list[NDArray[np.bool_]] = []
+
+    def add(self, records: Records, labels: NDArray[np.int64], test: NDArray[np.bool_]) -> None:
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self._classes:
+            raise UsageError("the imported labels are not class numbers of the contract", hint=HINT)
+        if sum(self._filled) + len(labels) > self._rows:
+            raise _miscounted()
+        for part, chosen in enumerate((~test, test)):
+            where = np.flatnonzero(chosen)
+            start, self._filled[part] = self._filled[part], self._filled[part] + len(where)
+            np.take(records, where, axis=0, out=self._records[part][start : self._filled[part]], mode="clip")
+        self._labels.append(labels)
+        self._test.append(test)
+
+    def complete(self, units: NDArray[np.int64]) -> Dataset:
+        if sum(self._filled) != self._rows:
+            raise _miscounted()
+        labels = np.concatenate(self._labels)
+        test = np.concatenate(self._test)
+        return Dataset(*(self._part(part, labels, units, chosen) for part, chosen in enumerate((~test, test))))
+
+    def _part(self, part: int, labels: NDArray[np.int64], units: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Part:
+        names, index = np.unique(units[chosen], return_inverse=True)
+        return Part(
+            records=self._records[part][: self._filled[part]],
+            labels=labels[chosen],
+            units=index.reshape(-1).astype(np.int64),
+            count=len(names),
+            rows=np.flatnonzero(chosen).astype(np.int64),
+        )
+
+
+def _read_tables(folder: Path, record: ImportRecord, contract: DataContract, parts: _Parts) -> NDArray[np.int64]:
+    """Adds all rows to `parts`; gives each row's unit."""
     import polars as pl
 
-    try:
-        table = pl.read_parquet(path, use_statistics=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UsageError(f"cannot read {path}", hint=_HINT) from error
-    for name in filter(None, (contract.label.column, contract.patient, contract.split)):
-        if name not in table.columns or table[name].null_count():
-            raise UsageError(f"the imported table has no complete column {name!r}", hint=_HINT)
-    labels = table[contract.label.column].cast(pl.Int64).to_numpy().astype(np.int64)
-    units: NDArray[np.generic] = (
-        table[contract.patient].cast(pl.String).rank("dense").to_numpy()
-        if contract.patient
-        else np.arange(table.height)
-    )
-    test = np.zeros(table.height, dtype=np.bool_)
-    if contract.split:
-        if not table[contract.split].is_in(["train", "test"]).all():
-            raise UsageError(
-                f"the imported column {contract.split!r} holds something else than train and test", hint=_HINT
-            )
-        test = (table[contract.split] == "test").to_numpy().astype(np.bool_)
-    return encode_table(table, contract), labels, units, test
+    names: list[pl.Series] = []
+    for file, digest in record.files:
+        table = read_table(folder / file, digest)
+        for column in filter(None, (contract.label.column, contract.patient, contract.split_column)):
+            if column not in table.columns or table[column].null_count():
+                raise UsageError(f"the imported table has no complete column {column!r}", hint=HINT)
+        label = table[contract.label.column]
+        if not label.dtype.is_integer():
+            raise UsageError(f"the imported column {label.name!r} holds no class numbers", hint=HINT)
+        parts.add(encode_table(table, contract), label.cast(pl.Int64).to_numpy(), _held_out(table, contract))
+        if contract.patient:
+            names.append(table[contract.patient].cast(pl.String))
+    if not contract.patient:
+        return np.arange(record.rows_accepted)
+    return pl.concat(names).rank("dense").to_numpy().astype(np.int64)
 
 
-def _tensors(
-    path: Path, contract: DataContract
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.generic], NDArray[np.bool_]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays = load_file(path)
-        records, labels, split = arrays["x"], arrays["y"].astype(np.int64), arrays["split"]
-        units = arrays["unit"] if contract.patient else np.arange(len(labels))
-    except (OSError, KeyError, SafetensorError) as error:
-        raise UsageError(f"cannot read {path}", hint=_HINT) from error
-    rows = len(labels)
-    fits = records.dtype == np.float32 and records.shape == (rows, *contract.input_shape)
-    if not fits or any(array.shape != (rows,) for array in (labels, units, split)):
-        raise UsageError("the imported tensors do not have the shape that the contract declares", hint=_HINT)
-    return records, labels, units, split.astype(np.bool_)
+def _held_out(table: pl.DataFrame, contract: DataContract) -> NDArray[np.bool_]:
+    if contract.split_column is None:
+        return np.zeros(table.height, dtype=np.bool_)
+    split = table[contract.split_column]
+    if not split.is_in(["train", "test"]).all():
+        raise UsageError(f"the imported column {split.name!r} holds something else than train and test", hint=HINT)
+    return (split == "test").to_numpy().astype(np.bool_)
 
 
-def _part(
-    records: NDArray[np.float32], labels: NDArray[np.int64], units: NDArray[np.generic], chosen: NDArray[np.bool_]
-) -> Part:
-    names, index = np.unique(units[chosen], return_inverse=True)
-    return Part(
-        records=records[chosen],
-        labels=labels[chosen],
-        units=index.reshape(-1).astype(np.int64),
-        count=len(names),
-        rows=np.flatnonzero(chosen).astype(np.int64),
-    )
+def _read_shards(folder: Path, record: ImportRecord, contract: DataContract, parts: _Parts) -> NDArray[np.int64]:
+    """Adds all records to `parts`; gives each record's unit."""
+    units, tokens = [], _tokens(contract)
+    for file, digest in record.files:
+        shard = read_shard(folder / file, digest, contract.input_shape)
+        if int(shard.split.max()) > 1:
+            raise UsageError("the imported tensors are neither for training nor for testing", hint=HINT)
+        parts.add(encode_tokens(shard.x, tokens.buckets) if tokens else shard.x, shard.y, shard.split.astype(np.bool_))
+        units.append(shard.unit)
+    return np.concatenate(units) if contract.patient else np.arange(record.rows_accepted)
+
+
+def _tokens(contract: DataContract) -> Text | None:
+    """The form of records that are tokens; None for all others."""
+    form = contract.form
+    return form if isinstance(form, Text) and form.form is TextForm.TOKENS else None
+
+
+def _miscounted() -> UsageError:
+    return UsageError("the import holds another number of rows than its record says", hint=HINT)

@@ -1,4 +1,4 @@
-"""From a checked table to model inputs: a function of one row and the contract's declared constants, nothing else."""
+"""From imported data to model inputs: a function of one row and the contract's declared constants, nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from fedward_shared.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["encode_table"]
+__all__ = ["encode_table", "encode_tokens"]
+
+_HINT = "The import was made under another contract, or damaged. Run fedward-site import again."
 
 Inputs = NDArray[np.float32]
 
@@ -21,8 +23,9 @@ Inputs = NDArray[np.float32]
 def encode_table(table: pl.DataFrame, contract: DataContract) -> Inputs:
     """The rows of `table` as float32 inputs (rows, features), columns in the contract's order.
 
-    A number becomes ``(value - centre) / scale``, 0 where missing; a category one column for each of its values, all
-    zeros where missing; either is followed by a column that is 1 where the value was missing, if the contract asks.
+    A number becomes ``(value - centre) / scale``, a category one column for each of its values, 1 for its own. What is
+    missing is encoded as the column's `fill`; without one, a number as 0, a category as all zeros. Either is followed
+    by a column that is 1 where the value was missing, if the contract asks.
 
     Raises:
         UsageError: a column is absent, has another type, or holds what the contract does not allow. Values are not
@@ -46,10 +49,11 @@ def _number(series: pl.Series, column: NumberColumn, block: Inputs) -> None:
     if not series.dtype.is_numeric():
         raise _unfit(column.name, "holds no numbers")
     missing = series.is_null().to_numpy()
-    values = series.fill_null(column.centre).to_numpy().astype(np.float64)
+    fill = column.centre if column.fill is None else column.fill
+    values = np.where(missing, fill, series.to_numpy().astype(np.float64))
     if not bool(np.all((values >= column.minimum) & (values <= column.maximum) | missing)):
         raise _unfit(column.name, "holds a value outside its declared range")
-    block[:, 0] = np.where(missing, 0.0, (values - column.centre) / column.scale)
+    block[:, 0] = (values - column.centre) / column.scale
     if column.missing_indicator:
         block[:, 1] = missing
 
@@ -59,7 +63,7 @@ def _category(series: pl.Series, column: CategoryColumn, block: Inputs) -> None:
     known = missing.copy()
     for index, value in enumerate(column.values):
         hit = (series == value).fill_null(value=False).to_numpy()
-        block[:, index] = hit
+        block[:, index] = hit | missing if value == column.fill else hit
         known |= hit
     if not bool(known.all()):
         raise _unfit(column.name, "holds a value that is not on its list")
@@ -67,8 +71,19 @@ def _category(series: pl.Series, column: CategoryColumn, block: Inputs) -> None:
         block[:, -1] = missing
 
 
+def encode_tokens(x: Inputs, buckets: int) -> NDArray[np.int64]:
+    """Tokens as whole numbers from 0 to `buckets` - 1, of the same shape.
+
+    Raises:
+        UsageError: a value is none of them. An embedding would fail for its record alone, and so tell of it.
+    """
+    if not bool(np.all((x >= 0) & (x < buckets) & (x == np.floor(x)))):
+        raise UsageError("the imported texts hold what is no token of the contract", hint=_HINT)
+    return x.astype(np.int64)
+
+
 def _unfit(column: str, what: str) -> UsageError:
     return UsageError(
         f"the imported column {column!r} {what}",
-        hint="The import was made under another contract, or damaged. Run fedward-site import again.",
+        hint=_HINT,
     )
