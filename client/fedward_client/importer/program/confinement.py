@@ -8,7 +8,7 @@ from typing import Any
 
 from fedward_client.importer.order import Limits
 
-__all__ = ["SCRATCH", "Confined", "Confinement", "Forbidden", "confinement_from", "confinement_to"]
+__all__ = ["NOTHING", "SCRATCH", "Confined", "Confinement", "Forbidden", "confinement_from", "confinement_to"]
 
 SCRATCH = ".scratch"
 """The folder below staging for temporary files, which nobody keeps."""
@@ -21,6 +21,10 @@ class Forbidden:
     files: tuple[Path, ...] = ()
     sockets: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
+
+
+NOTHING = Forbidden()
+"""Where there is no site, such as in a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Confinement:
     reads: tuple[Path, ...] = ()
     ports: tuple[int, ...] = ()
     sockets: tuple[Path, ...] = ()
-    forbidden: Forbidden = Forbidden()
+    forbidden: Forbidden = NOTHING
     limits: Limits = field(default_factory=Limits)
     unsafe: bool = False
 

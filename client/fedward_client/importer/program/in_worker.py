@@ -1,238 +1,186 @@
-"""Runs a task in a confined worker, watches it, and ends it. This process reads nothing that somebody else wrote."""
+"""Imports through a confined worker: what it leaves is checked, and published in one rename or removed."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
-import shutil
-import signal
-import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import IO, Any
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from fedward_client import leash
-from fedward_client.importer.program.confinement import SCRATCH, Confined, Confinement, confinement_to
-from fedward_client.importer.program.launching import prefix
-from fedward_client.importer.program.lines import Lines, line
-from fedward_client.importer.program.watch import Watch, limit_reached
-from fedward_shared import errors
-from fedward_shared.errors import FedwardError, ImporterError, StudyFileError
+from fedward_client.home import SiteHome
+from fedward_client.importer.inbox import QUARANTINE, Staging, check_name
+from fedward_client.importer.mapping import SourceTerms
+from fedward_client.importer.order import ImportOrder, Limits
+from fedward_client.importer.program.confinement import NOTHING, Confined, Confinement, Forbidden
+from fedward_client.importer.program.order_document import order_to, written_from
+from fedward_client.importer.program.running import Outcome, run_confined
+from fedward_client.importer.report import ImportReport, Written
+from fedward_client.importer.sources.addresses import address_of, password_for, password_variable
+from fedward_shared.errors import ImporterError
+from fedward_shared.manifest.parse import load
 
-__all__ = ["Outcome", "run_confined"]
+__all__ = [
+    "Outcome",
+    "check_left",
+    "confinement_of",
+    "examine_confinement",
+    "forbidden_of",
+    "import_confined",
+    "passwords_of",
+    "run_confined",
+]
 
-_WORKER = "fedward_client.importer.program.worker"
-_PATIENCE_MS = 20
-_GRACE_SECONDS = 2.0
-_PIECE = 1 << 16
-_MOST_SAID = 4096
-_LONGEST_MESSAGE = 20_000
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-_PASSED_ON_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "POLARS_", "RAYON_")
-_ERRORS = {
-    kind.__name__: kind
-    for name in errors.__all__
-    if isinstance(kind := getattr(errors, name), type) and issubclass(kind, FedwardError)
-}
-_TRY_AGAIN = "Nothing was imported, and the inbox is as it was. Run the command again."
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a task answered, how it was confined, and what it used (`memory` in bytes, as far as was seen)."""
-
-    answer: Mapping[str, Any]
-    confined: Confined
-    seconds: float
-    memory: int
+_IMPORT = "fedward_client.importer.program.tasks:import_"
+_EXAMINE = "fedward_client.importer.program.tasks:examine"
 
 
-def run_confined(
-    task: str,
-    order: Mapping[str, Any],
-    terms: Confinement,
+def import_confined(
+    order: ImportOrder,
+    inbox: Path,
     *,
+    forbidden: Forbidden = NOTHING,
+    unsafe: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
-    environment: Mapping[str, str] = MappingProxyType({}),
-) -> Outcome:
-    """Runs `task` ("module:function", see `worker.Task`) in a worker of its own and waits for its end.
-
-    What the worker left in `terms.staging` is for the caller to check; its temporary files are gone.
+    told: Callable[[Outcome], None] = lambda _outcome: None,
+    clock: Callable[[], float] = time.time,
+) -> ImportReport:
+    """Imports in a worker of its own and puts what it wrote into the inbox, whole or not at all.
 
     Args:
-        task: what to run; never made of anything that a source holds.
-        order: the task's argument: plain JSON values.
-        terms: what the worker may do.
-        progress: told how far the task is.
-        environment: variables for the worker alone, such as a database's password; they travel with the order, so no
-            list of processes shows them.
+        order: what to import. A dry run needs no inbox and writes none.
+        inbox: the folder that the vault reads.
+        forbidden: what the worker must not be able to reach, of the site whose inbox it is.
+        unsafe: go on although it can reach it.
+        progress: called with how much of the source was read, and of how much.
+        told: called with how the worker was confined and what it used, before anything is published.
+        clock: seconds since 1970.
 
     Raises:
-        ImporterError: a limit was passed, or the worker ended or failed in a way that nobody foresaw.
-        IsolationError: the worker could reach what it must not.
-        FedwardError: what the task raised.
+        as `run_confined`; UsageError where `data_set` is no name, LockedError where another import runs.
     """
-    document = line(
-        {
-            "task": task,
-            "order": dict(order),
-            "confinement": confinement_to(terms),
-            "environment": dict(environment),
-        }
-    )
-    process = subprocess.Popen(
-        [*prefix(terms.forbidden.folders, network=terms.networked), *leash.command(_WORKER)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        env=_environment(),
-        start_new_session=True,
-        cwd="/",
-    )
-    try:
-        return _Talk(process, document, terms, progress).run()
-    finally:
-        _end(process)
-        shutil.rmtree(terms.staging / SCRATCH, ignore_errors=True)
+    check_name(order.data_set)
+    contract = load(order.manifest).data
+    order = replace(order, folder=order.folder.resolve())
 
+    def run(terms: Confinement) -> Written:
+        outcome = run_confined(_IMPORT, order_to(order), terms, progress=progress, environment=passwords_of(order))
+        told(outcome)
+        return written_from(outcome.answer)
 
-class _Talk:
-    """What the parent and one worker tell each other."""
-
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        document: bytes,
-        terms: Confinement,
-        progress: Callable[[int, int], None],
-    ) -> None:
-        self._process = process
-        self._orders, self._answers = _handle(process.stdin), _handle(process.stdout)
-        self._pending = memoryview(document)
-        self._limits = terms.limits
-        self._watch = Watch(process.pid, terms.staging, terms.limits)
-        self._progress = progress
-        self._lines = Lines()
-        self._confined: Confined | None = None
-        os.set_blocking(self._orders, False)
-
-    def run(self) -> Outcome:
-        """Until the worker has answered, ended, or passed a limit."""
-        ready = select.poll()
-        ready.register(self._answers, select.POLLIN)
-        ready.register(self._orders, select.POLLOUT)
-        while True:
-            events = dict(ready.poll(_PATIENCE_MS))
-            self._watch.check()
-            if self._orders in events and not self._send():
-                ready.unregister(self._orders)
-            if self._answers in events:
-                piece = os.read(self._answers, _PIECE)
-                if not piece:
-                    raise self._ended()
-                for document in self._lines.add(piece):
-                    answer = self._take(document)
-                    if answer is not None:
-                        return answer
-
-    def _send(self) -> bool:
-        """Whether there is more to send; the pipe stays open, since its end would end the worker."""
-        try:
-            self._pending = self._pending[os.write(self._orders, self._pending) :]
-        except BlockingIOError:
-            return True
-        except BrokenPipeError:
-            return False
-        return bool(self._pending)
-
-    def _take(self, document: dict[str, Any]) -> Outcome | None:
-        match document:
-            case {"progress": [int(done), int(of)]}:
-                self._progress(done, of)
-            case {"confined": {"holds": list(holds), "lacks": list(lacks), "reached": list(found)}}:
-                self._confined = Confined(_texts(holds), _texts(lacks), _texts(found))
-            case {"done": dict(answer)} if self._confined is not None:
-                return Outcome(answer, self._confined, self._watch.seconds, self._watch.peak)
-            case {"error": dict(error)}:
-                raise self._failure(error)
-            case _:
-                raise ImporterError("the importer's worker sent what nobody expects", hint=_TRY_AGAIN)
-        return None
-
-    def _failure(self, error: dict[str, Any]) -> FedwardError:
-        kind, limit = str(error.get("kind")), error.get("limit")
-        if kind == "limit":
-            return limit_reached(str(limit), self._limits)
-        if kind not in _ERRORS:
-            places = " < ".join(reversed(_texts(error.get("places", []))))
-            return ImporterError(
-                f"the importer failed in a way that nobody foresaw ({_text(error.get('type'))} at {places})",
-                hint="This is a defect. Please report this line; it holds nothing of your data. " + _TRY_AGAIN,
-            )
-        message, hint = _text(error.get("message")), _text(error.get("hint"))
-        if kind == StudyFileError.__name__:
-            return StudyFileError(message, problems=_texts(error.get("problems", [])), hint=hint)
-        return _ERRORS[kind](message, hint=hint)
-
-    def _ended(self) -> ImporterError:
-        """The error for a worker that closed its pipe without an answer."""
-        code: int | None = None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(_GRACE_SECONDS)
-        if code is not None and code < 0:
-            return ImporterError(
-                f"the importer's worker was ended by {_signal_name(-code)}",
-                hint=f"If nobody stopped it, this machine may be short of memory. {_TRY_AGAIN}",
-            )
-        said = ""
-        if self._confined is None and self._process.stderr is not None:  # before that, no data were open
-            os.set_blocking(self._process.stderr.fileno(), False)
-            said = _text((self._process.stderr.read(_MOST_SAID) or b"").decode(errors="replace")).strip()
-        return ImporterError(
-            f"the importer's worker ended without an answer (exit status {code})" + (f":\n{said}" if said else ""),
-            hint=_TRY_AGAIN,
+    if order.dry_run:
+        with tempfile.TemporaryDirectory(prefix="fedward-") as scratch:
+            written = run(confinement_of(order, Path(scratch).resolve(), forbidden, unsafe=unsafe))
+        return written.report
+    with Staging(inbox.absolute(), clock) as staging:
+        written = run(confinement_of(order, staging.folder, forbidden, unsafe=unsafe))
+        check_left(staging.folder, written.files, order.limits)
+        record, folder = staging.publish(
+            contract,
+            data_set=order.data_set,
+            files=written.files,
+            rows=(written.report.accepted, written.report.rejected),
+            source_name=written.source_name,
         )
+    return replace(written.report, version=record.version, folder=folder)
 
 
-def _environment() -> dict[str, str]:
-    """Only what a Python needs to start and to behave alike; secrets in the caller's environment stay there."""
-    kept = {
-        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    }
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+def confinement_of(
+    order: ImportOrder, staging: Path, forbidden: Forbidden = NOTHING, *, unsafe: bool = False
+) -> Confinement:
+    """What a worker may do that reads this order's source: its files, or its database's port, and nothing else.
+
+    Raises:
+        UsageError: a URL is written wrongly.
+    """
+    mapping = order.mapping
+    reads: list[Path] = []
+    ports: list[int] = []
+    sockets: list[Path] = []
+    for terms in filter(None, (mapping.source, mapping.events)):
+        if terms.path is not None:
+            reads.append((order.folder / terms.path).resolve())
+        if url := _url(terms):
+            address = address_of(url, order.folder)
+            reads += address.reads
+            if address.socket is not None:
+                sockets.append(address.socket)
+            elif address.port is not None:
+                ports.append(address.port)
+    if mapping.files is not None:
+        reads.append((order.folder / mapping.files).resolve())
+    return Confinement(
+        staging=staging,
+        reads=tuple(reads),
+        ports=tuple(ports),
+        sockets=tuple(sockets),
+        forbidden=forbidden,
+        limits=order.limits,
+        unsafe=unsafe,
+    )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kills the worker and whatever it may have started, and closes its pipes."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+def passwords_of(order: ImportOrder) -> dict[str, str]:
+    """The passwords of the order's databases, by the variable in which the worker finds each.
+
+    Raises:
+        UsageError: a file that `password_file` names cannot be read.
+    """
+    found = {}
+    for terms in filter(None, (order.mapping.source, order.mapping.events)):
+        if url := _url(terms):
+            found[password_variable(url)] = password_for(terms, order.folder)
+    return found
 
 
-def _handle(pipe: IO[bytes] | None) -> int:
-    if pipe is None:
-        raise ImporterError("the importer's worker has no pipe")
-    return pipe.fileno()
+def forbidden_of(home: SiteHome) -> Forbidden:
+    """What no importer of this site may reach."""
+    site = replace(home, root=home.root.absolute())
+    sockets = (site.admin_sock, site.door)
+    folders = (site.vault_dir, site.gateway_dir, site.door.parent, site.admin_sock.parent, site.run_dir)
+    return Forbidden(
+        files=(site.vault_key_file, site.ledger_db, site.anchor, site.gateway_key),
+        sockets=sockets,
+        folders=tuple(dict.fromkeys((*folders, site.reports, site.logs))),
+    )
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+def examine_confinement(home: SiteHome) -> Confined:
+    """How an importer would be confined here, tried for real; nothing is read.
+
+    Raises:
+        FedwardError: no worker could be started.
+    """
+    with tempfile.TemporaryDirectory(prefix="fedward-") as scratch:
+        terms = Confinement(
+            Path(scratch).resolve(), forbidden=forbidden_of(home), limits=Limits(seconds=60), unsafe=True
+        )
+        return run_confined(_EXAMINE, {}, terms).confined
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    return tuple(map(_text, values)) if isinstance(values, list | tuple) else ()
+def check_left(folder: Path, files: Sequence[str], limits: Limits) -> None:
+    """Whether a worker left exactly plain files of its own, with no other name elsewhere, and no more than allowed.
+
+    Raises:
+        ImporterError: it did not.
+    """
+    if not files:
+        raise ImporterError("the importer's worker wrote no data")
+    total = 0
+    for name in (*files, QUARANTINE):
+        try:
+            status = (folder / name).lstat()
+        except OSError as error:
+            raise ImporterError(f"the importer's worker did not write {name}, which it names") from error
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
+            raise ImporterError(f"the importer's worker left something else than a file of its own as {name}")
+        total += status.st_size
+    if total > limits.output_bytes:
+        raise ImporterError("the importer's worker wrote more than it may")
 
 
-def _text(value: object) -> str:
-    """What a worker says, cut, and without anything that a terminal would obey."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in str(value)[:_LONGEST_MESSAGE])
+def _url(terms: SourceTerms) -> str:
+    url = terms.options.get("url", "")
+    return url if isinstance(url, str) else ""
