@@ -142,13 +142,13 @@ def _named(data: DataContract) -> Iterator[tuple[Path, str, str, str]]:
 
 def _times(data: DataContract, findings: Findings) -> None:
     """Times need a time zero, and the outcome must lie behind what the model sees."""
-    windows = [
+    windows: list[tuple[Path, tuple[float, float]]] = [
         (("data", "columns", column.name), column.timing.window) for column in data.columns if column.timing is not None
     ]
     if isinstance(data.form, Series):
         windows.append((("data", "series"), data.form.window))
     if data.time_zero is None:
-        needing = [(table, "window") for table, _ in windows]
+        needing: list[tuple[Path, str]] = [(table, "window") for table, _ in windows]
         needing += [(_LABEL, "window")] if data.label.window else []
         needing += [(_LABEL, "time")] if data.label.time else []
         for table, key in needing:

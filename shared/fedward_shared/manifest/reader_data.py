@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,23 +192,31 @@ class DataReader:
         return next((form for form in read if form is not None), None)
 
     def _one_form(self, name: str) -> ArrayForm | None:
-        path = ("data", name)
-        if name == "series":
-            return self._series()
-        if name == "text":
-            return self._text()
-        if name == "image":
-            image = self.tables.read(schema.ImageTable, path)
-            return image and Image(
-                **{**image.model_dump(), "fit": Fit(image.fit), "window": _pair(image.window) if image.window else None}
-            )
-        if name == "volume":
-            volume = self.tables.read(schema.VolumeTable, path)
-            return volume and Volume(
-                **{**volume.model_dump(), "spacing": tuple(volume.spacing), "window": _pair(volume.window)}
-            )
-        signal = self.tables.read(schema.SignalTable, path)
-        return signal and Signal(**{**signal.model_dump(), "leads": tuple(signal.leads)})
+        readers: Mapping[str, Callable[[], ArrayForm | None]] = {
+            "image": self._image,
+            "volume": self._volume,
+            "signal": self._signal,
+            "series": self._series,
+            "text": self._text,
+        }
+        return readers[name]()
+
+    def _image(self) -> Image | None:
+        table = self.tables.read(schema.ImageTable, ("data", "image"))
+        if table is None:
+            return None
+        window = _pair(table.window) if table.window else None
+        return Image(**{**table.model_dump(), "fit": Fit(table.fit), "window": window})
+
+    def _volume(self) -> Volume | None:
+        table = self.tables.read(schema.VolumeTable, ("data", "volume"))
+        if table is None:
+            return None
+        return Volume(**{**table.model_dump(), "spacing": tuple(table.spacing), "window": _pair(table.window)})
+
+    def _signal(self) -> Signal | None:
+        table = self.tables.read(schema.SignalTable, ("data", "signal"))
+        return Signal(**{**table.model_dump(), "leads": tuple(table.leads)}) if table else None
 
     def _text(self) -> Text | None:
         path = ("data", "text")
