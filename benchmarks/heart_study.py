@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedward_client.imported import read_record, record_of, table_name, write_record
-from fedward_client.importer.table import import_table
+from fedward_client.importer.importing import import_here
+from fedward_client.importer.order import ImportOrder
 from fedward_client.vault.training.dataset import Part, open_data_set
 from fedward_client.vault.training.local_round import load_weights, on_device, train_round
 from fedward_client.vault.training.reading import read_table
@@ -100,7 +101,8 @@ def import_hospitals(folder: Path) -> dict[str, Path]:
     contract = manifest(inf, RATES[0])
     with tempfile.TemporaryDirectory() as workplace:
         for site, path in write_hospitals(Path(workplace)).items():
-            import_into(folder, site, partial(import_table, path, contract, site))
+            order = ImportOrder.of_file(path, contract, site)
+            import_into(folder, site, partial(import_here, order))
     return {site: folder / site for site in load(contract).site_names}
 
 

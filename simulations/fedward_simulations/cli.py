@@ -30,7 +30,8 @@ def scenario(
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("heart"),
 ) -> None:
     """Write a study and every site's data, ready to run. Begin here."""
-    from fedward_client.importer.table import import_table
+    from fedward_client.importer.importing import import_here
+    from fedward_client.importer.order import ImportOrder
     from fedward_shared.errors import UsageError
     from fedward_simulations.importing import import_into
     from fedward_simulations.scenarios.heart import study_text, write_hospitals
@@ -41,7 +42,8 @@ def scenario(
     study = out / _STUDY
     study.write_text(study_text(), encoding="utf-8")
     for site, file in write_hospitals(out / "csv").items():
-        report = import_into(out / "data", site, partial(import_table, file, study.read_bytes(), site))
+        order = ImportOrder.of_file(file, study.read_bytes(), site)
+        report = import_into(out / "data", site, partial(import_here, order))
         say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
     next_step(f"fedward-sim run {study} --data {out / 'data'}")
 
@@ -55,12 +57,13 @@ def import_file(
     data: Annotated[Path, typer.Option("--data", help="The folder that holds one import a site.")] = Path("data"),
 ) -> None:
     """Check a CSV file against the study's data contract and keep what fits as one simulated site."""
-    from fedward_client.importer.table import import_table
+    from fedward_client.importer.importing import import_here
+    from fedward_client.importer.order import ImportOrder
     from fedward_shared.files import read_limited
     from fedward_simulations.importing import import_into
 
     manifest = read_limited(contract, LARGEST_MANIFEST)
-    report = import_into(data, site, partial(import_table, file, manifest, site))
+    report = import_into(data, site, partial(import_here, ImportOrder.of_file(file, manifest, site)))
     say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
     next_step(f"fedward-sim run {contract} --data {data}", "once every site of the study has data")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fedward_shared.errors import FedwardError, UsageError
 
 if TYPE_CHECKING:
-    from fedward_client.importer.table import ImportReport
+    from fedward_client.importer.report import ImportReport
 
 __all__ = ["import_into", "site_folders"]
 

@@ -12,7 +12,8 @@ import pytest
 import tomlkit
 from numpy.typing import NDArray
 
-from fedward_client.importer.table import import_table
+from fedward_client.importer.importing import import_here
+from fedward_client.importer.order import ImportOrder
 from fedward_client.importer.tensors import write_tensor_set
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
@@ -53,7 +54,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ill = int(rng.random() < 1 / (1 + np.exp(-(age - 55) / 8)))
                 split = "test" if number % 6 == 0 else "train"
                 writer.writerow([f"p{number}", split, age, int(rng.integers(1, 5)), ill])
-        import_into(folder, site, partial(import_table, file, TWO_SITES.encode(), site))
+        order = ImportOrder.of_file(file, TWO_SITES.encode(), site)
+        import_into(folder, site, partial(import_here, order))
     return folder
 
 

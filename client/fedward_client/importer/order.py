@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from fedward_client.importer.mapping import Mapping
+from fedward_client.importer.mapping import Mapping, SourceTerms
 from fedward_shared.errors import UsageError
 
 __all__ = ["ImportOrder", "Limits"]
@@ -50,3 +51,9 @@ class ImportOrder:
     data_set: str
     limits: Limits = field(default_factory=Limits)
     dry_run: bool = False
+
+    @classmethod
+    def of_file(cls, file: Path, manifest: bytes, data_set: str, *, max_rejected: float = 0.2) -> Self:
+        """Imports a file that has the contract's own column names, units and spellings."""
+        mapping = Mapping(source=SourceTerms("", file.absolute()))
+        return cls(manifest, mapping, file.absolute().parent, data_set, Limits(max_rejected=max_rejected))

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fedward_client.importer.checking.checked import Counts
+from fedward_shared.errors import SourceDataError
 
-__all__ = ["ImportReport", "Written"]
+__all__ = ["ImportReport", "Written", "check_accepted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,29 @@ class Written:
     files: tuple[str, ...]
     report: ImportReport
     source_name: str
+
+
+def check_accepted(report: ImportReport, max_rejected: float) -> None:
+    """Whether enough rows fit.
+
+    Raises:
+        SourceDataError: there are none, or more than the share `max_rejected` (0 to 1) does not fit.
+    """
+    total = report.accepted + report.rejected
+    if total + report.excluded == 0:
+        raise SourceDataError("the source has no rows")
+    if total == 0:
+        raise SourceDataError(
+            f"the rules of the study's cohort leave out all {report.excluded} rows",
+            hint="Compare [[data.include]] in the study with the source and its mapping.",
+        )
+    if report.accepted and report.rejected <= max_rejected * total:
+        return
+    lines = [
+        f"{column} {reason}: {count} rows, such as row {', '.join(map(str, report.examples[column, reason]))}"
+        for (column, reason), count in sorted(report.reasons.items(), key=lambda item: -item[1])
+    ]
+    raise SourceDataError(
+        "\n  ".join([f"{report.rejected} of {total} rows do not fit the contract; nothing was imported", *lines]),
+        hint=f"Mend the file, or allow more than {max_rejected:.0%} with --max-rejected.",
+    )

@@ -30,8 +30,10 @@ def table_columns(contract: DataContract) -> tuple[str, ...]:
     return (*inputs, contract.label.column, *filter(None, (contract.split_column, contract.patient)))
 
 
-def write_table(tables: Iterable[pl.DataFrame], contract: DataContract, folder: Path, most: int) -> tuple[str, ...]:
-    """Writes all rows into `folder` and gives the files' names; memory does not grow with the number of rows.
+def write_table(
+    tables: Iterable[pl.DataFrame], contract: DataContract, folder: Path | None, most: int
+) -> tuple[str, ...]:
+    """Writes all rows into `folder` (None: nowhere) and gives the files' names; memory does not grow with the rows.
 
     Raises:
         SourceDataError: the files would hold more than `most` bytes.
@@ -40,6 +42,8 @@ def write_table(tables: Iterable[pl.DataFrame], contract: DataContract, folder: 
     files: list[str] = []
     written = 0
     for part in _parts(table.select(columns) for table in tables):
+        if folder is None:
+            continue
         path = folder / table_name(len(files))
         part.write_parquet(
             path, compression="zstd", compression_level=_COMPRESSION_LEVEL, statistics=False, row_group_size=_ROW_GROUP
