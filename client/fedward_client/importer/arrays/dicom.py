@@ -1,4 +1,4 @@
-"""DICOM files (Part 10): nothing but pixels leaves, in the units of the file after its rescaling.
+"""Pictures in DICOM files: nothing but pixels leaves, in the units of the file after its rescaling.
 
 Taken: native pixels (little and big endian, deflated), RLE, JPEG Baseline, 8-bit JPEG Extended, JPEG 2000. A window of
 the file, overlays, and presentation tables are left alone; MONOCHROME1 is inverted. A file whose Burned In Annotation
@@ -8,8 +8,6 @@ ultrasound pictures.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fedward_client.importer.arrays.dicom_file import read_elements, transfer_syntax
 from fedward_client.importer.arrays.fitting import between, fit_image, window_ends
 from fedward_client.importer.quarantine import Reason, UnreadableError
 from fedward_shared.contracts.arrays import Image
@@ -25,15 +24,9 @@ from fedward_shared.contracts.arrays import Image
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["DicomFile", "is_dicom", "open_dicom", "read_frame", "stored_frames", "units"]
+__all__ = ["DicomFile", "open_dicom", "read_frame", "stored_frames", "units"]
 
-_PREAMBLE = 128
-_LONG_VR = (b"OB", b"OW", b"SQ", b"UN", b"UT", b"OF", b"OD", b"OL", b"UC", b"UR", b"OV", b"SV", b"UV")
-_SYNTAX = 0x0010
-_IMPLICIT = "1.2.840.10008.1.2"
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_NATIVE = (_IMPLICIT, "1.2.840.10008.1.2.1", _BIG_ENDIAN, _DEFLATED)
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 _RLE = "1.2.840.10008.1.2.5"
 _JPEG = (
     "1.2.840.10008.1.2.4.50",
@@ -44,7 +37,7 @@ _JPEG = (
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _PALETTE = "PALETTE COLOR"
-_TAGS = (
+_TAGS = (  # noqa: SIM905 - forty keywords read better as words
     "Modality SeriesInstanceUID ImagePositionPatient ImageOrientationPatient SliceThickness SpacingBetweenSlices "
     "NumberOfFrames Rows Columns PixelSpacing SamplesPerPixel PhotometricInterpretation PlanarConfiguration "
     "BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation RescaleSlope RescaleIntercept "
@@ -54,6 +47,9 @@ _TAGS = (
     "PerFrameFunctionalGroupsSequence PixelMeasuresSequence PlanePositionSequence PlaneOrientationSequence "
     "PixelValueTransformationSequence ExtendedOffsetTable ExtendedOffsetTableLengths PixelData"
 ).split()
+
+_MOST_UNFOLDING = 100_000
+"""What compression can do to an empty picture; a header that claims more lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +62,6 @@ class DicomFile:
     rows: int
     columns: int
     photometric: str
-
-
-def is_dicom(content: bytes) -> bool:
-    """Whether the bytes are a DICOM file with its preamble."""
-    return content[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
 
 
 def read_frame(content: bytes, form: Image, *, largest: int) -> NDArray[np.float32]:
@@ -98,21 +89,10 @@ def open_dicom(content: bytes, *, largest: int) -> DicomFile:
         UnreadableError: no DICOM file, a transfer syntax that is not taken, no picture, TOO_LARGE, BURNED_IN, or its
             sizes contradict each other.
     """
-    from pydicom import config
-    from pydicom.filereader import read_dataset
-    from pydicom.tag import Tag
-
-    config.settings.reading_validation_mode = config.IGNORE
-    syntax, start = _transfer_syntax(content)
+    syntax, _ = transfer_syntax(content)
     if syntax not in (*_NATIVE, _RLE, *_JPEG):
         raise UnreadableError(Reason.UNREADABLE)
-    body = _inflated(content[start:], largest) if syntax == _DEFLATED else content[start:]
-    elements = read_dataset(
-        BytesIO(body),
-        is_implicit_VR=syntax == _IMPLICIT,
-        is_little_endian=syntax != _BIG_ENDIAN,
-        specific_tags=[Tag(keyword) for keyword in _TAGS],
-    )
+    elements = read_elements(content, _TAGS, largest=largest)
     if str(elements.get("BurnedInAnnotation", "")).strip().upper() == "YES":
         raise UnreadableError(Reason.BURNED_IN)
     file = DicomFile(
@@ -125,35 +105,6 @@ def open_dicom(content: bytes, *, largest: int) -> DicomFile:
     )
     _check(file, largest)
     return file
-
-
-def _transfer_syntax(content: bytes) -> tuple[str, int]:
-    """The transfer syntax, and where the elements after the file's meta information start."""
-    if not is_dicom(content):
-        raise UnreadableError(Reason.UNREADABLE)
-    place, syntax = _PREAMBLE + 4, ""
-    while content[place : place + 2] == b"\2\0":
-        (element,) = struct.unpack_from("<H", content, place + 2)
-        if content[place + 4 : place + 6] in _LONG_VR:
-            (length,) = struct.unpack_from("<I", content, place + 8)
-            place += 12
-        else:
-            (length,) = struct.unpack_from("<H", content, place + 6)
-            place += 8
-        if element == _SYNTAX:
-            syntax = content[place : place + length].decode("ascii").strip("\0 ")
-        place += length
-    return syntax, place
-
-
-def _inflated(packed: bytes, largest: int) -> bytes:
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = unpacker.decompress(packed, largest + 1)
-    if len(body) > largest:
-        raise UnreadableError(Reason.TOO_LARGE)
-    if not unpacker.eof:
-        raise UnreadableError(Reason.UNREADABLE)
-    return body
 
 
 def _check(file: DicomFile, largest: int) -> None:
@@ -181,10 +132,6 @@ def _check(file: DicomFile, largest: int) -> None:
         _check_codestreams(file)
 
 
-_MOST_UNFOLDING = 100_000
-"""What compression can do to an empty picture; a header that claims more lies."""
-
-
 def _check_length(file: DicomFile) -> None:
     """Pixels are as many as the header says; a byte more makes the length even."""
     from pydicom.pixels.utils import get_expected_length
@@ -195,12 +142,12 @@ def _check_length(file: DicomFile) -> None:
 
 def _check_codestreams(file: DicomFile) -> None:
     """Each frame's own header says the same height and width as the file's."""
-    from PIL import Image as pillow
+    from PIL import Image as PillowImage
     from pydicom.encaps import generate_frames
 
     found = 0
     for frame in generate_frames(file.elements.PixelData, number_of_frames=file.frames):
-        with pillow.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as picture:
+        with PillowImage.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as picture:
             if picture.size != (file.columns, file.rows):
                 raise UnreadableError(Reason.UNREADABLE)
         found += 1
@@ -220,10 +167,12 @@ def stored_frames(file: DicomFile) -> Iterator[NDArray[np.generic]]:
         yield (frame << unused) >> unused if unused else frame
 
 
-def units(elements: Dataset, stored: NDArray[np.generic]) -> tuple[NDArray[np.generic], tuple[float, float]]:
+def units(
+    elements: Dataset, stored: NDArray[np.generic], *, rescale: Dataset | None = None
+) -> tuple[NDArray[np.generic], tuple[float, float]]:
     """Grey values in the file's units, and the lowest and highest that its type can hold.
 
-    `elements` holds RescaleSlope and RescaleIntercept, or a ModalityLUTSequence, or neither.
+    `rescale` is the item that holds RescaleSlope and RescaleIntercept where these are not among the elements.
     """
     bits, signed = int(elements.BitsStored), int(elements.PixelRepresentation)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
@@ -232,8 +181,8 @@ def units(elements: Dataset, stored: NDArray[np.generic]) -> tuple[NDArray[np.ge
 
         table = elements.ModalityLUTSequence[0]
         return apply_modality_lut(stored, elements), (0.0, 2.0 ** int(table.LUTDescriptor[2]) - 1)
-    slope = _number(elements, "RescaleSlope", 1.0)
-    intercept = _number(elements, "RescaleIntercept", 0.0)
+    slope = _number(elements if rescale is None else rescale, "RescaleSlope", 1.0)
+    intercept = _number(elements if rescale is None else rescale, "RescaleIntercept", 0.0)
     if not np.isfinite([slope, intercept]).all() or slope == 0:
         raise UnreadableError(Reason.UNREADABLE)
     ends = sorted((low * slope + intercept, high * slope + intercept))

@@ -19,8 +19,8 @@ _HEADER = ".hea"
 def inside(folder: Path, name: str) -> Path:
     r"""The file (or, for a DICOM series, the folder) that a cell of the source names, free of links.
 
-    `name` is relative to `folder`; ``\`` separates as ``/`` does, as tables from Windows have it. Where there is no such
-    file, a WFDB record may be named without its `.hea`. Links are followed as long as they end within the folder.
+    `name` is relative to `folder`; ``\`` separates as ``/`` does, as tables from Windows have it. Where there is no
+    such file, a WFDB record may be named without its `.hea`. Links are followed as long as they end within the folder.
 
     Raises:
         UnreadableError: OUTSIDE for an absolute name, one with ``..``, or a link that leads out; NO_FILE where there

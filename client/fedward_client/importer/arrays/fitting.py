@@ -72,7 +72,7 @@ def _resized(
     plane: NDArray[np.float32], shape: tuple[int, int], box: tuple[float, float, float, float]
 ) -> NDArray[np.float32]:
     """`box` is left, upper, right, lower in pixels of the plane."""
-    from PIL import Image as pillow
+    from PIL import Image as PillowImage
 
-    picture = pillow.fromarray(np.ascontiguousarray(plane))
-    return np.asarray(picture.resize((shape[1], shape[0]), pillow.Resampling.BILINEAR, box=box), np.float32)
+    picture = PillowImage.fromarray(np.ascontiguousarray(plane))
+    return np.asarray(picture.resize((shape[1], shape[0]), PillowImage.Resampling.BILINEAR, box=box), np.float32)

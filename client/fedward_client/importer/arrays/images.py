@@ -37,16 +37,16 @@ def read_picture(content: bytes, form: Image, *, largest: int) -> NDArray[np.flo
             short, or CMYK and other kinds of colour), UNIT_UNKNOWN (no window, see above), NOT_FINITE.
         Exception: what Pillow raises on a damaged file.
     """
-    from PIL import Image as pillow
+    from PIL import Image as PillowImage
     from PIL import ImageOps
 
     try:
-        with pillow.open(BytesIO(content), formats=("PNG", "JPEG", "TIFF")) as picture:
+        with PillowImage.open(BytesIO(content), formats=("PNG", "JPEG", "TIFF")) as picture:
             _check(picture, content, largest)
             inverted = _inverted(picture)
             picture.load()
             planes = _planes(ImageOps.exif_transpose(picture), form.window)
-    except pillow.DecompressionBombError:
+    except PillowImage.DecompressionBombError:
         raise UnreadableError(Reason.TOO_LARGE) from None
     return fit_image([1 - plane for plane in planes] if inverted else planes, form)
 

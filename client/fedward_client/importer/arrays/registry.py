@@ -75,7 +75,7 @@ def _decoded(path: Path, form: Image | Volume | Signal, largest: int) -> NDArray
 
 def _volume(path: Path, form: Volume, largest: int) -> NDArray[np.float32]:
     from fedward_client.importer.arrays import dicom_volumes
-    from fedward_client.importer.arrays.dicom import is_dicom
+    from fedward_client.importer.arrays.dicom_file import is_dicom
 
     if path.is_dir():
         return dicom_volumes.read_series(path, form, largest=largest)
