@@ -87,6 +87,8 @@ def conversion(unit_from: str, unit_to: str, substance: str = "") -> Affine:
         return _glycated(here, there)
     if here.alone in _OFFSETS and there.alone in _OFFSETS:
         return _temperature(here, there)
+    if here.alone in _OFFSETS or there.alone in _OFFSETS:
+        raise _different(unit_from, unit_to)
     return Affine(float(_factor(unit_from, unit_to, here, there, SUBSTANCES[key] if key else None)))
 
 
@@ -150,7 +152,7 @@ def _measured(unit: Spelt) -> tuple[Fraction, Mapping[str, int]]:
     import pint
 
     registry = _registry()
-    powers = {_difference(word) if len(unit.powers) > 1 else word: power for word, power in unit.powers}
+    powers = {word if unit.alone else _difference(word): power for word, power in unit.powers}
     quantity = registry.Quantity(Fraction(1), registry.Unit(pint.util.UnitsContainer(powers)))
     dimensions = {str(name): int(str(power)) for name, power in quantity.dimensionality.items() if power}
     if unit.alone in _OFFSETS:
@@ -171,7 +173,7 @@ def _factor(unit_from: str, unit_to: str, here: Spelt, there: Spelt, substance: 
     if not step and here.moles == there.moles:
         return factor
     if not step.keys() <= {_MASS, _AMOUNT, _CHARGE} or sum(step.values()) != 0:
-        raise UsageError(f'"{unit_from}" and "{unit_to}" do not measure the same thing', hint="Check the column.")
+        raise _different(unit_from, unit_to)
     if substance is None or not step:
         raise UsageError(
             f'from "{unit_from}" to "{unit_to}" depends on the substance',
@@ -182,6 +184,10 @@ def _factor(unit_from: str, unit_to: str, here: Spelt, there: Spelt, substance: 
     if step.get(_CHARGE):
         factor *= Fraction(str(_need(substance.charge, unit_from, unit_to))) ** step[_CHARGE]
     return factor
+
+
+def _different(unit_from: str, unit_to: str) -> UsageError:
+    return UsageError(f'"{unit_from}" and "{unit_to}" do not measure the same thing', hint="Check the column.")
 
 
 def _need(value: float | None, unit_from: str, unit_to: str) -> float:

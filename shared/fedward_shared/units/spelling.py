@@ -25,14 +25,15 @@ _LONGEST = 60
 _LARGEST_POWER = 18
 _LARGEST_FACTOR = Fraction(10) ** 24
 _LARGEST_EXPONENT = 4
-_AMBIGUOUS = frozenset({"G/L", "A", "M", "MU", "MIU"})
+_AMBIGUOUS = frozenset({"G/L", "A", "M"})
+_AMBIGUOUS_WORDS = frozenset({"MU", "MIU"})
 _RAISED = re.compile(r"[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _SIGNS = str.maketrans({"−": "-", "–": "-", "·": ".", "⋅": ".", "∙": ".", "×": "x", "μ": "u", "µ": "u"})
 _SURFACE = re.compile(r"\{?\s*1[.,]73[ _]?m(?:\^|\*\*)?2\}?")
 _THOUSANDS = re.compile(r"(?:k|thou|thousand|thousands|th)/(?=(?:ul|mcl|mm3|mm\^3|cmm|cumm)$)", re.IGNORECASE)
 _MILLIONS = re.compile(r"(?:m|mil|mill|million|millions)/(?=(?:ul|mcl|mm3|mm\^3|cmm|cumm)$)", re.IGNORECASE)
 _PER = re.compile(r"\s+per\s+|\s*/\s*|^per\s+", re.IGNORECASE)
-_POWER = re.compile(r"x?\s?10\s?(?:\*\*|\*|\^|e)\s?\(?([+-]?[0-9]{1,2})\)?", re.IGNORECASE)
+_POWER = re.compile(r"x?\s?10\s?(?:(?:\*\*|\*|\^|e)\s?|(?=\())\(?([+-]?[0-9]{1,2})\)?", re.IGNORECASE)
 _TERM = re.compile(r"(?:([1-9][0-9]{0,4})\s?)?([A-Za-z%‰°][A-Za-z_']*)(?:\(?(?:\*\*|\^)?([+-]?[1-9])\)?)?")
 _NUMBER = re.compile(r"1(?![0-9])")
 _TIMES = re.compile(r"\s*[.*]\s*|\s+")
@@ -138,7 +139,7 @@ def _term(part: str, at: int) -> tuple[_Term, int] | None:
 
 
 def _word(word: str) -> str | None:
-    if word in _AMBIGUOUS:
+    if word in _AMBIGUOUS_WORDS:
         return None
     found = SPELLINGS.get(word)
     return found if found is not None else _caseless().get(word.casefold())
