@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 
-from fedward_client.importer.events.windows import event_columns
+from fedward_client.importer.events.made import event_columns
 from fedward_client.importer.mapping import ROW_NUMBER, Answer
 from fedward_client.importer.mapping import Mapping as SiteMapping
 from fedward_client.importer.sources.columns import positions

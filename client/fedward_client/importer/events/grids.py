@@ -76,7 +76,7 @@ def grids(
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
         spool = spool_rows((Batch(table) for table in tables), None, keys, folder)
-        found, losses = spool_events(events, channels(form, mapping), keys, mapping.decimal, folder)
+        found, losses = spool_events(events, channels(form, mapping), spool, mapping.decimal, folder)
         most_rows = max(1, _MOST_CELLS // (form.steps * max(form.shape[1], 1)))
         pieces = _Pieces(folder, form)
         for some in matched(spool.keys, found, by_encounter=keys.encounter is not None, most_rows=most_rows):

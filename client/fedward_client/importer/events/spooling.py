@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from fedward_client.importer.events.clock import moments, words
+from fedward_client.importer.checking.cells import text
+from fedward_client.importer.events.clock import times
 from fedward_client.importer.events.losses import Losses
 from fedward_client.importer.events.matching import EVENT_SCHEMA, KEY_SCHEMA, patient_hash
 from fedward_client.importer.events.measures import Measure, Whose
@@ -34,10 +35,16 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class SpooledRows:
-    """The rows on disk, in order, and `keys`: who they are (`matching.KEY_SCHEMA`)."""
+    """The rows on disk, in order, and `keys`: who they are (`matching.KEY_SCHEMA`).
+
+    `aware` says whether their time zeros have an offset from UTC; None where there are none, or where checking has
+    made them UTC.
+    """
 
     batches: tuple[Kept, ...]
     keys: Runs
+    whose: Whose
+    aware: bool | None
 
     def tables(self) -> Iterator[tuple[Kept, pl.DataFrame]]:
         """Each batch with its table, once: its file is removed."""
@@ -48,40 +55,57 @@ class SpooledRows:
 
 
 def spool_rows(batches: Iterable[Batch], own: Sequence[str] | None, whose: Whose, folder: Path) -> SpooledRows:
-    """Copies `ROW` and the columns `own` (None: all) of every row to disk. Every table has the columns of `whose`."""
+    """Copies `ROW` and the columns `own` to disk; None: all columns, of checked rows.
+
+    Raises:
+        SourceDataError: some time zeros say their offset from UTC, and others do not.
+    """
     runs = Runs(folder / "keys", "hash", KEY_SCHEMA)
     kept: list[Kept] = []
+    aware: set[bool] = set()
     place = 0
     for batch in batches:
         path = folder / f"rows-{len(kept):06d}.ipc"
         table = batch.table if own is None else batch.table.select(*dict.fromkeys([ROW, *own]))
         table.write_ipc(path, compression="lz4")
-        runs.add(_keys(batch.table, whose, place))
+        keys = _keys(batch.table, whose, place)
+        aware |= set(keys.filter(pl.col("zero").is_not_null())["aware"].unique())
+        runs.add(keys.drop("aware"))
         kept.append(Kept(path, place, batch.rejections, batch.done, batch.of))
         place += table.height
-    return SpooledRows(tuple(kept), runs)
+    if len(aware) > 1 and whose.time_zero:
+        raise SourceDataError(
+            f"some times in {whose.time_zero!r} say their offset from UTC, and others do not",
+            hint="Events cannot be put before or after them. Write all times in one way.",
+        )
+    known = own is not None and whose.time_zero and aware
+    return SpooledRows(tuple(kept), runs, whose, aware.pop() if known else None)
 
 
 def _keys(table: pl.DataFrame, whose: Whose, place: int) -> pl.DataFrame:
-    """Who the rows of a table are; the first of them has the given place."""
-    schema = table.schema
+    """Who the rows of a table are (`KEY_SCHEMA`, and `aware`); the first of them has the given place."""
 
-    def text(name: str | None) -> pl.Expr:
-        return words(pl.col(name), schema[name]) if name else pl.lit(None, dtype=pl.String)
+    def name(column: str | None) -> pl.Expr:
+        if column is None:
+            return pl.lit(None, dtype=pl.String)
+        written = text(pl.col(column), table.schema[column])
+        return pl.when(written != "").then(written)
 
-    at = whose.time_zero
-    zero = moments(pl.col(at), schema[at], dated=True) if at else pl.lit(0, dtype=pl.Int64)
     found = table.select(
-        text(whose.patient).alias("patient"),
-        text(whose.encounter).alias("encounter"),
+        name(whose.patient).alias("patient"),
+        name(whose.encounter).alias("encounter"),
         pl.int_range(place, place + pl.len(), dtype=pl.Int64).alias("seq"),
-        zero.alias("zero"),
+        pl.lit(0, dtype=pl.Int64).alias("zero"),
+        pl.lit(value=False).alias("aware"),
     )
+    if whose.time_zero:
+        when = times(table, whose.time_zero, dated=True)
+        found = found.with_columns(when["micros"].alias("zero"), when["aware"])
     return found.select(patient_hash(), pl.all())
 
 
 def spool_events(
-    source: Source, measures: Sequence[Measure], whose: Whose, decimal: str, folder: Path
+    source: Source, measures: Sequence[Measure], rows: SpooledRows, decimal: str, folder: Path
 ) -> tuple[Runs, Losses]:
     """Copies the usable events to disk (`matching.EVENT_SCHEMA`).
 
@@ -89,10 +113,10 @@ def spool_events(
         SourceDataError: the source is damaged, or no event names its encounter where rows are told apart by it.
     """
     events = Runs(folder / "events", "hash", EVENT_SCHEMA)
-    reader = EventReader(measures, dated=whose.time_zero is not None, decimal=decimal)
+    reader = EventReader(measures, dated=rows.whose.time_zero is not None, decimal=decimal, aware=rows.aware)
     for table in reader.read_all(source):
         events.add(table)
-    if whose.encounter and events.rows and not reader.with_encounter:
+    if rows.whose.encounter and events.rows and not reader.with_encounter:
         raise SourceDataError(
             "the study tells a patient's stays apart, but no event names its encounter",
             hint="Name the column in the mapping: encounter = … under [events].",

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fedward_client.importer.events.losses import NO_LOSSES, Losses
+from fedward_client.importer.events.made import event_columns
 from fedward_client.importer.events.matching import Matched, matched
 from fedward_client.importer.events.measures import Measure, measures, whose
 from fedward_client.importer.events.picking import pick_values
@@ -30,12 +31,6 @@ __all__ = ["WithEvents", "event_columns"]
 _MOST_CELLS = 4_000_000
 _UNKNOWN = 1_000_000
 """Values of a category that the contract does not know rank from here on, in their order as texts."""
-
-
-def event_columns(contract: DataContract) -> tuple[str, ...]:
-    """The contract's names of what is made of events: columns with `timing.codes`, and a label with `codes`."""
-    names = [column.name for column in contract.columns if column.timing is not None and column.timing.codes]
-    return (*names, contract.label.column) if contract.label.codes else tuple(names)
 
 
 class WithEvents:
@@ -83,9 +78,9 @@ class WithEvents:
         keys = whose(self._contract, self._mapping)
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             own = [name for name in columns if name not in self._made]
-            asked = dict.fromkeys([*own, *filter(None, (keys.patient, keys.encounter, keys.time_zero))])
+            asked = dict.fromkeys([*own, *keys.names])
             spool = spool_rows(self._rows.batches(tuple(asked)), own, keys, Path(folder))
-            events, self.losses = spool_events(self._events, made, keys, self._mapping.decimal, Path(folder))
+            events, self.losses = spool_events(self._events, made, spool, self._mapping.decimal, Path(folder))
             cells = Runs(
                 Path(folder) / "cells", "seq", {"seq": pl.Int64, **{measure.name: _kind(measure) for measure in made}}
             )
