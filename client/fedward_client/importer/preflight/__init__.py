@@ -1,0 +1,1 @@
+"""Tells a site's data manager early, locally and privately what does not fit a study. Nothing of it ever leaves."""

@@ -1,0 +1,214 @@
+"""What the cells of single columns say: units, decimal signs, spellings, ranges, emptiness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from fedward_client.importer.checking.checked import Counts
+from fedward_client.importer.mapping import Mapping as SiteMapping
+from fedward_client.importer.preflight.findings import Defect, Finding, Proposal, Severity
+from fedward_client.importer.preflight.profile import CategoryFacts, NumberFacts, Profile
+from fedward_client.importer.preflight.spellings import MISSING, guess_spelling
+from fedward_client.importer.preflight.units_guess import UnitGuess, guess_unit
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
+
+__all__ = ["cell_findings"]
+
+_NOTED = 0.01
+_MANY = 0.05
+_MOST_COMMAS = 0.5
+_EMPTY = 0.95
+
+
+def cell_findings(profile: Profile, contract: DataContract, mapping: SiteMapping) -> Iterator[Finding]:
+    """Findings about each column on its own; the decimal sign, which is one for all, first."""
+    declared = {column.name: column for column in contract.columns}
+    commas = _decimal(profile, mapping)
+    if commas:
+        yield commas
+    for facts in profile.numbers:
+        column = declared[facts.name]
+        if isinstance(column, NumberColumn):
+            yield from _number(facts, column, decimal_told=commas is not None)
+    for facts in profile.categories:
+        column = declared[facts.name]
+        if isinstance(column, CategoryColumn):
+            yield from _unknown(facts, {**{value: value for value in column.values}, **dict(column.synonyms)})
+            yield from _empty(facts.name, facts.counts)
+    if profile.label:
+        yield from _unknown(profile.label.cells, _class_spellings(contract))
+    if profile.split:
+        yield from _unknown(profile.split, {side: side for side in profile.split.values})
+
+
+def _decimal(profile: Profile, mapping: SiteMapping) -> Finding | None:
+    """One finding for the whole source: numbers become readable with the other decimal sign."""
+    hit = [facts for facts in profile.numbers if facts.other_decimal >= _MOST_COMMAS * facts.not_a_number > 0]
+    if not hit:
+        return None
+    cells = sum(facts.other_decimal for facts in hit)
+    grouped = sum(facts.grouped for facts in hit)
+    other = "." if mapping.decimal == "," else ","
+    sign = "a decimal comma" if other == "," else "a decimal point"
+    names = ", ".join(facts.name for facts in hit)
+    doubt = " Three digits follow it in most: is it a thousands separator?" if grouped > cells / 2 else ""
+    return Finding(
+        _weight(cells, sum(facts.counts.valid + facts.counts.wrong for facts in hit)),
+        Defect.DECIMAL_SIGN,
+        "",
+        f"{cells} cells of {names} would be numbers with {sign}.{doubt}",
+        f'Say decimal = "{other}" in the mapping.',
+        Proposal("", decimal=other, strong=not doubt, choices=(",", ".")),
+    )
+
+
+def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool) -> Iterator[Finding]:
+    late = facts.counts.outside_window > facts.counts.valid
+    guess = None if late else guess_unit(facts, column)
+    if guess:
+        yield _unit(facts, guess)
+    cells = facts.counts.valid + facts.counts.wrong
+    told = facts.other_decimal if decimal_told else 0
+    if facts.not_a_number > told:
+        yield _not_numbers(facts, facts.not_a_number - told, cells)
+    beyond = facts.out_of_range + facts.counts.beyond_range
+    if beyond and not guess:
+        yield _out_of_range(facts, beyond, cells)
+    yield from _empty(facts.name, facts.counts)
+
+
+def _unit(facts: NumberFacts, guess: UnitGuess) -> Finding:
+    said = facts.unit_here or "the contract's unit"
+    if guess.shifted:
+        times = guess.unit.removeprefix("× ")
+        part = f"{guess.part:.0%} of the values of" if guess.mixed else "the values of"
+        return Finding(
+            Severity.WRONG,
+            Defect.SHIFTED_DIGITS,
+            facts.name,
+            f"{part} {facts.name} look {times} times as large as they should be",
+            "Was a decimal sign lost on the way, or is it another column? The source must be corrected.",
+        )
+    if guess.mixed:
+        return Finding(
+            Severity.WRONG,
+            Defect.MIXED_UNITS,
+            facts.name,
+            f"{facts.name} seems to hold two units: {guess.part:.0%} of its values fit only if they are in "
+            f"{guess.unit}, the others as {said}",
+            "Does the source say which value has which unit (another column, another laboratory)? Convert them there.",
+        )
+    there = (
+        f"the contract says {facts.unit}" if facts.unit_here == facts.unit else f"the mapping says {facts.unit_here}"
+    )
+    return Finding(
+        Severity.WRONG,
+        Defect.WRONG_UNIT,
+        facts.name,
+        f"{facts.name} looks like {guess.unit}; {there}",
+        f'If it is: unit = "{guess.unit}" under [columns.{facts.name}] in the mapping; the import then converts it.',
+        Proposal(facts.name, unit=guess.unit, strong=guess.strong, choices=_units(facts, guess.unit)),
+    )
+
+
+def _units(facts: NumberFacts, first: str) -> tuple[str, ...]:
+    others = (trial.unit for trial in facts.trials if not trial.unit.startswith("×"))
+    return tuple(dict.fromkeys((first, facts.unit_here, *others)))
+
+
+def _not_numbers(facts: NumberFacts, count: int, cells: int) -> Finding:
+    looks = []
+    if facts.censored:
+        looks.append(f"{facts.censored} begin with < or > (beyond what the laboratory measures)")
+    if facts.with_text:
+        looks.append(f"{facts.with_text} are a number with text after it")
+    advice = "Export bare numbers"
+    if facts.censored:
+        advice += "; for < and > the limit itself is usual"
+    return Finding(
+        _weight(count, cells),
+        Defect.NOT_NUMBERS,
+        facts.name,
+        f"{count} cells of {facts.name} ({count / max(cells, 1):.0%}) are no numbers" + _listed(looks),
+        f"{advice}. If they say that nothing was measured, name them in missing under [columns.{facts.name}].",
+    )
+
+
+def _listed(looks: list[str]) -> str:
+    return f": {', '.join(looks)}" if looks else ""
+
+
+def _out_of_range(facts: NumberFacts, beyond: int, cells: int) -> Finding:
+    return Finding(
+        _weight(beyond, cells),
+        Defect.OUT_OF_RANGE,
+        facts.name,
+        f"{beyond} values of {facts.name} ({beyond / max(cells, 1):.1%}) are outside {facts.minimum:g} to "
+        f"{facts.maximum:g} {facts.unit}".rstrip()
+        + f" ({facts.below} below, {facts.above} above)",
+        "Look at those rows in the source (the quarantine list names them): typing errors, another unit, or a code for "
+        "missing?",
+    )
+
+
+def _unknown(facts: CategoryFacts, known: Mapping[str, str]) -> Iterator[Finding]:
+    if not facts.unknown_cells:
+        return
+    cells = facts.counts.valid + facts.counts.wrong or sum(facts.shares) + facts.unknown_cells
+    values, missing, strong = {}, [], bool(facts.unknown)
+    for unknown in facts.unknown:
+        guess = guess_spelling(unknown.text, known)
+        if guess is None:
+            continue
+        strong = strong and guess.strong
+        if guess.value == MISSING:
+            missing.append(unknown.text)
+        else:
+            values[unknown.text] = guess.value
+    some = len(values) + len(missing)
+    distinct = f"{facts.unknown_distinct} unknown spellings" if facts.unknown_distinct > 1 else "one unknown spelling"
+    proposal = Proposal(
+        facts.name,
+        values=MappingProxyType(values),
+        missing=tuple(missing),
+        strong=strong,
+        choices=tuple(unknown.text for unknown in facts.unknown),
+    )
+    close = f"; {some} of them {'are' if some > 1 else 'is'} close to an allowed value" if some else ""
+    yield Finding(
+        _weight(facts.unknown_cells, cells),
+        Defect.SPELLINGS,
+        facts.name,
+        f"{facts.unknown_cells} cells of {facts.name} ({facts.unknown_cells / max(cells, 1):.0%}) hold {distinct}"
+        + close,
+        f"Say what they stand for under [columns.{facts.name}] values in the mapping, or name them in missing. "
+        "Preflight asks on a terminal.",
+        proposal if facts.unknown else None,
+    )
+
+
+def _class_spellings(contract: DataContract) -> dict[str, str]:
+    """Every spelling of a class, and its name, to the first spelling, which is what a mapping writes."""
+    pairs = list(zip(contract.label.classes, contract.label.names, strict=True))
+    names = {name: texts[0] for texts, name in pairs}
+    return {**names, **{text: texts[0] for texts, _ in pairs for text in texts}}
+
+
+def _empty(name: str, counts: Counts) -> Iterator[Finding]:
+    cells = counts.valid + counts.missing + counts.wrong
+    empty = counts.missing - counts.outside_window - counts.beyond_range
+    if cells and empty >= _EMPTY * cells:
+        yield Finding(
+            Severity.LOOK,
+            Defect.EMPTY_COLUMN,
+            name,
+            f"{empty / cells:.0%} of {name} is missing",
+            "Is it the right column? If this hospital does not measure it, tell the study's contact.",
+        )
+
+
+def _weight(count: int, cells: int) -> Severity:
+    """By how much of a column is concerned."""
+    share = count / max(cells, 1)
+    return Severity.WRONG if share > _MANY else Severity.LOOK if share > _NOTED else Severity.NOTE

@@ -1,0 +1,102 @@
+"""From a profile to findings, in the order in which a data manager acts, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fedward_client.importer.mapping import Mapping
+from fedward_client.importer.preflight.cells_judged import cell_findings
+from fedward_client.importer.preflight.cohort_judged import cohort_findings, import_stops
+from fedward_client.importer.preflight.columns_guess import guess_columns
+from fedward_client.importer.preflight.drift import drift_findings
+from fedward_client.importer.preflight.findings import Defect, Finding, Severity, Verdict
+from fedward_client.importer.preflight.leaks import leak_findings
+from fedward_client.importer.preflight.profile import Profile
+from fedward_shared.contracts.cohort import DataContract
+from fedward_shared.contracts.study import SiteTerms
+
+__all__ = ["Judgement", "judge"]
+
+_ORDER = tuple(Severity)
+_DEFECTS = tuple(Defect)
+_UNIT_DEFECTS = frozenset({Defect.WRONG_UNIT, Defect.MIXED_UNITS, Defect.SHIFTED_DIGITS})
+_UNREADABLE = 0.05
+_MEAN_OFF = 3.0
+_DEVIATION = (0.2, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Findings by severity. `stops` says that an import would stop with the mapping as it is."""
+
+    findings: tuple[Finding, ...]
+    stops: bool
+    verdict: Verdict
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings of one severity."""
+        return tuple(finding for finding in self.findings if finding.severity is severity)
+
+
+def judge(
+    profile: Profile, contract: DataContract, mapping: Mapping, site: SiteTerms | None, max_rejected: float
+) -> Judgement:
+    """Everything that is to be said about a profile."""
+    found = _all(profile, contract, mapping, site, max_rejected)
+    units = {finding.column for finding in found if finding.defect in _UNIT_DEFECTS}
+    told = [one for one in found if not (one.defect is Defect.DRIFT and one.column in units)]
+    told.sort(key=lambda one: (_ORDER.index(one.severity), _DEFECTS.index(one.defect), one.column))
+    stops = import_stops(profile, max_rejected)
+    return Judgement(tuple(told), stops, _verdict(told, stops=stops))
+
+
+def _all(
+    profile: Profile, contract: DataContract, mapping: Mapping, site: SiteTerms | None, max_rejected: float
+) -> list[Finding]:
+    found = list(guess_columns(profile, contract, mapping))
+    found += cohort_findings(profile, contract, site, max_rejected)
+    found += cell_findings(profile, contract, mapping)
+    found += leak_findings(profile, contract)
+    found += drift_findings(profile, contract)
+    found += _arrays(profile)
+    return found
+
+
+def _arrays(profile: Profile) -> Iterator[Finding]:
+    arrays = profile.arrays
+    if arrays is None or not arrays.tried:
+        return
+    lost = sum(unreadable.records for unreadable in arrays.unreadable)
+    if lost:
+        reasons = "; ".join(f"{one.records} {one.reason}" for one in arrays.unreadable)
+        yield Finding(
+            Severity.WRONG if lost > _UNREADABLE * arrays.tried else Severity.LOOK,
+            Defect.UNREADABLE,
+            "",
+            f"{lost} of {arrays.tried} records tried ({lost / arrays.tried:.0%}) have no usable array: {reasons}",
+            "Copy or export those files again; an import leaves such records out and lists them.",
+        )
+    if lost < arrays.tried and (abs(arrays.mean) > _MEAN_OFF or not _DEVIATION[0] <= arrays.deviation <= _DEVIATION[1]):
+        yield Finding(
+            Severity.LOOK,
+            Defect.ARRAY_SCALE,
+            "",
+            f"inputs have a mean of {arrays.mean:.2g} and a deviation of {arrays.deviation:.2g} where about 0 and 1 "
+            "are expected",
+            "Are pictures inverted, of another window or bit depth, or signals in another unit?",
+        )
+
+
+def _verdict(findings: Sequence[Finding], *, stops: bool) -> Verdict:
+    """Ready: nothing is in the way. After answers: a person must say something. Not ready: no answer would mend it."""
+    serious = [one for one in findings if one.severity in {Severity.STOPS, Severity.WRONG}]
+    if not stops:
+        return Verdict.AFTER_ANSWERS if serious else Verdict.READY
+    causes = [one for one in serious if one.defect is not Defect.REJECTED]
+    mendable = (
+        bool(causes)
+        and all(one.proposal is not None for one in causes if one.severity is Severity.STOPS)
+        and any(one.proposal is not None for one in causes)
+    )
+    return Verdict.AFTER_ANSWERS if mendable else Verdict.NOT_READY

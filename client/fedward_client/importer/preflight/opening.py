@@ -1,0 +1,73 @@
+"""Opens what an import would read, and leaves out of the contract what the source does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from fedward_client.importer.checking.plan import contract_names
+from fedward_client.importer.events.windows import WithEvents, event_columns
+from fedward_client.importer.mapping import ROW_NUMBER, Mapping
+from fedward_client.importer.order import ImportOrder
+from fedward_client.importer.sources.registry import open_events, open_source
+from fedward_client.importer.sources.source import Source
+from fedward_shared.contracts.arrays import Series
+from fedward_shared.contracts.cohort import DataContract
+from fedward_shared.errors import UsageError
+
+__all__ = ["absent_columns", "open_rows", "without"]
+
+
+def open_rows(order: ImportOrder, contract: DataContract, scratch: Path) -> Source:
+    """The source's rows, with the columns that the contract makes of events.
+
+    Raises:
+        UsageError: the mapping names no source, or it cannot be opened.
+        SourceDataError: it is damaged.
+    """
+    if order.mapping.source is None:
+        raise UsageError(
+            "nothing says which data to look at",
+            hint="Name the file after the study, or add [source] to the mapping.",
+        )
+    rows = open_source(order.mapping.source, order.folder)
+    if order.mapping.events is None or not event_columns(contract):
+        return rows
+    return WithEvents(rows, open_events(order.mapping.events, order.folder), contract, order.mapping, scratch)
+
+
+def absent_columns(contract: DataContract, mapping: Mapping, columns: Sequence[str]) -> tuple[str, ...]:
+    """The contract's names for what the source has no column for, under the mapping as it is."""
+    channels = {channel.name for channel in contract.form.channels} if isinstance(contract.form, Series) else set()
+    made = {*event_columns(contract), *channels}
+    wanted = {name: mapping.answer(name).source or name for name in contract_names(contract) if name not in made}
+    found = {*columns, ROW_NUMBER}
+    return tuple(name for name, source in wanted.items() if source not in found)
+
+
+def without(contract: DataContract, mapping: Mapping, absent: Sequence[str]) -> tuple[DataContract, Mapping] | None:
+    """The contract and mapping without the absent columns; None where a record cannot be read without one of them.
+
+    Inputs can be left out, with their times; so can the columns of rules, the split and the encounter. The label, the
+    patient, the outcome's time, time zero and the file cannot.
+    """
+    gone = set(absent)
+    columns = tuple(
+        column
+        for column in contract.columns
+        if column.name not in gone and not (column.timing and column.timing.time in gone)
+    )
+    rest = replace(
+        contract,
+        columns=columns,
+        include=tuple(rule for rule in contract.include if rule.column not in gone),
+        split=None if contract.split in gone else contract.split,
+        encounter=None if contract.encounter in gone else contract.encounter,
+    )
+    names = set(contract_names(rest))
+    if gone & names:
+        return None
+    answers = {name: answer for name, answer in mapping.columns.items() if name in names}
+    return rest, replace(mapping, columns=MappingProxyType(answers))

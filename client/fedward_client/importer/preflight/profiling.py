@@ -1,0 +1,202 @@
+"""From a source to a `Profile`: the same reading and checking as an import, with sketches in place of files."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedward_client.importer.checking.check import Checker
+from fedward_client.importer.checking.checked import Checked, Counts
+from fedward_client.importer.checking.plan import make_plan
+from fedward_client.importer.order import ImportOrder
+from fedward_client.importer.preflight.category_sketch import CategorySketch
+from fedward_client.importer.preflight.cohort_sketch import CohortSketch
+from fedward_client.importer.preflight.number_sketch import NumberSketch
+from fedward_client.importer.preflight.opening import absent_columns, open_rows, without
+from fedward_client.importer.preflight.profile import LabelFacts, NumberFacts, Profile, Quarantined
+from fedward_client.importer.preflight.raw_cells import raw_numbers, texts
+from fedward_client.importer.preflight.separation import columns_of, composites, separations, weight_of
+from fedward_client.importer.preflight.sketches import RowSample
+from fedward_client.importer.quarantine import Reason, Rejection
+from fedward_client.importer.sources.source import ROW, Batch
+from fedward_shared.contracts.cohort import DataContract, NumberColumn
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from fedward_client.importer.mapping import Mapping as SiteMapping
+
+__all__ = ["Profiler", "Progress", "profile_source"]
+
+Progress = Callable[[int, int], None]
+
+_SAMPLE_ROWS = 10_000
+_SAMPLE_CELLS = 4_000_000
+_FEWEST_ROWS = 1000
+_LISTED = 1000
+"""Lines of the quarantine list that are kept; an import writes all of them to quarantine.csv."""
+_SPELT = frozenset({Reason.NOT_ALLOWED, Reason.NO_CLASS, Reason.NO_SPLIT})
+_SPLIT = ("train", "test")
+
+
+class Profiler:
+    """Takes checked batches and keeps what a profile needs; memory does not grow with the source."""
+
+    def __init__(self, contract: DataContract, mapping: SiteMapping, columns: Sequence[str]) -> None:
+        plan = make_plan(contract, mapping, columns)
+        rows = max(_FEWEST_ROWS, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(contract.columns))))
+        self._contract = contract
+        self._columns = tuple(columns)
+        self._plan = plan
+        self._sources = {reading.name: reading.source for reading in plan.readings()}
+        pairs = list(zip(contract.columns, plan.inputs, strict=True))
+        self._numbers = {
+            column.name: NumberSketch(column, reading.answer, "." if reading.made else mapping.decimal, rows)
+            for column, reading in pairs
+            if isinstance(column, NumberColumn)
+        }
+        self._categories = {
+            column.name: CategorySketch(column.name, reading.source, column.values)
+            for column, reading in pairs
+            if not isinstance(column, NumberColumn)
+        }
+        self._label = CategorySketch(contract.label.column, plan.label.source, contract.label.names)
+        self._split = CategorySketch(plan.split.name, plan.split.source, _SPLIT) if plan.split else None
+        self._cohort = CohortSketch(contract)
+        self._sample = RowSample(rows)
+        self._counts: dict[str, Counts] = defaultdict(Counts)
+        self._reasons: Counter[tuple[str, str]] = Counter()
+        self._quarantine: list[Quarantined] = []
+
+    def add(self, batch: Batch, checked: Checked) -> None:
+        """Takes one batch and what the checks made of it."""
+        unread = len({rejection.row for rejection in batch.rejections})
+        self._cohort.add(batch.table.height + unread, checked)
+        for name, counts in checked.counts.items():
+            self._counts[name] = self._counts[name] + counts
+        self._note(checked.rejections)
+        self._add_numbers(batch, checked)
+        self._add_categories(batch, checked)
+        self._sample.add(checked.table.select(columns_of(self._contract)))
+
+    def profile(self) -> Profile:
+        """What was found so far."""
+        sample = self._sample.table()
+        cohort = self._cohort.facts(sample)
+        label = self._label.facts(self._counts[self._contract.label.column])
+        weight = weight_of(cohort.patients, cohort.accepted)
+        full = sample is not None and sample.height > 0
+        return Profile(
+            columns=self._columns,
+            cohort=cohort,
+            numbers=tuple(self._number_facts(name, sketch, sample) for name, sketch in self._numbers.items()),
+            categories=tuple(sketch.facts(self._counts[name]) for name, sketch in self._categories.items()),
+            label=LabelFacts(
+                label,
+                separations(sample, self._contract, weight) if sample is not None and full else (),
+                composites(sample, self._contract, weight) if sample is not None and full else (),
+            ),
+            split=self._split.facts(Counts()) if self._split else None,
+            reasons=tuple((column, reason, count) for (column, reason), count in self._reasons.most_common()),
+            quarantine=tuple(self._quarantine),
+        )
+
+    def _number_facts(self, name: str, sketch: NumberSketch, sample: pl.DataFrame | None) -> NumberFacts:
+        accepted = np.empty(0) if sample is None else _floats(sample[name])
+        wrong = (self._reasons[name, str(Reason.NOT_A_NUMBER)], self._reasons[name, str(Reason.OUT_OF_RANGE)])
+        return sketch.facts(self._counts[name], wrong, accepted)
+
+    def _note(self, rejections: Sequence[Rejection]) -> None:
+        self._reasons.update((one.column, str(one.reason)) for one in rejections)
+        for one in rejections[: _LISTED - len(self._quarantine)]:
+            self._quarantine.append(Quarantined(one.row, one.column, str(one.reason)))
+
+    def _add_numbers(self, batch: Batch, checked: Checked) -> None:
+        raw = raw_numbers(batch.table, [sketch.cells for sketch in self._numbers.values()])
+        odd = _rows_by_column(checked.rejections, frozenset({Reason.NOT_A_NUMBER}))
+        for (name, sketch), values in zip(self._numbers.items(), raw, strict=True):
+            cells = texts(_rows(batch.table, odd[name]), sketch.cells.column) if name in odd else None
+            sketch.add(values, cells, _floats(checked.table[name]))
+
+    def _add_categories(self, batch: Batch, checked: Checked) -> None:
+        odd = _rows_by_column(checked.rejections, _SPELT)
+        for name, sketch in self._categories.items():
+            sketch.add(self._odd_cells(batch, name, odd), _tally(checked.table[name], sketch.values))
+        name = self._contract.label.column
+        labels = checked.table[name].to_numpy()
+        self._label.add(
+            self._odd_cells(batch, name, odd), np.bincount(labels, minlength=len(self._label.values)).tolist()
+        )
+        if self._split and self._plan.split:
+            name = self._plan.split.name
+            self._split.add(self._odd_cells(batch, name, odd), _tally(checked.table[name], _SPLIT))
+
+    def _odd_cells(self, batch: Batch, name: str, odd: Mapping[str, list[int]]) -> pl.DataFrame | None:
+        """The unknown texts of a column and, hashed, whose they are (a row's own where there is no patient column)."""
+        if name not in odd:
+            return None
+        import polars as pl
+
+        rows = _rows(batch.table, odd[name])
+        who = self._plan.patient.source if self._plan.patient and self._plan.patient.source else ROW
+        return pl.DataFrame({"text": texts(rows, self._sources[name]), "patient": texts(rows, who).hash()})
+
+
+def profile_source(order: ImportOrder, scratch: Path, progress: Progress = lambda _done, _of: None) -> Profile:
+    """Reads the whole source as an import would, and measures it; nothing is written but scratch files.
+
+    A contract column that the source does not have is named in `absent`; the rest is measured without it, unless it is
+    the label, the patient or another column that every row needs.
+
+    Raises:
+        StudyFileError: the study file has mistakes.
+        SourceDataError: the source cannot be read.
+        UsageError: the mapping does not fit the contract.
+    """
+    from fedward_shared.manifest.parse import load
+
+    contract = load(order.manifest).data
+    source = open_rows(order, contract, scratch)
+    columns = source.columns()
+    absent = absent_columns(contract, order.mapping, columns)
+    kept = without(contract, order.mapping, absent)
+    if kept is None:
+        return Profile(columns=columns, absent=absent)
+    checker = Checker(*kept, columns)
+    profiler = Profiler(*kept, columns)
+    for batch in source.batches(checker.columns):
+        profiler.add(batch, checker.check(batch))
+        progress(batch.done, batch.of)
+    return replace(profiler.profile(), absent=absent)
+
+
+def _floats(series: pl.Series) -> NDArray[np.float64]:
+    return series.drop_nulls().to_numpy().astype(np.float64)
+
+
+def _rows(table: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
+    """The rows of a batch with these numbers."""
+    import polars as pl
+
+    return table.filter(pl.col(ROW).is_in(numbers))
+
+
+def _rows_by_column(rejections: Sequence[Rejection], reasons: frozenset[Reason]) -> Mapping[str, list[int]]:
+    """Row numbers by the column that was wrong for one of these reasons."""
+    found: dict[str, list[int]] = {}
+    for one in rejections:
+        if one.reason in reasons:
+            found.setdefault(one.column, []).append(one.row)
+    return found
+
+
+def _tally(cells: pl.Series, values: Sequence[str]) -> list[int]:
+    """How often each value occurs."""
+    counts = dict(cells.value_counts().iter_rows())
+    return [counts.get(value, 0) for value in values]
