@@ -91,11 +91,10 @@ def open_regular(path: Path) -> io.FileIO:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint=_BROKEN) from error
-    file = io.FileIO(handle)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise UsageError(f"{path} is no regular file", hint=_BROKEN)
-    return file
+    return io.FileIO(handle)
 
 
 def file_digest(path: Path) -> str:

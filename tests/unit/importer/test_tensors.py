@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from fedward_client.importer.tensors import write_tensor_set
+from fedward_client.imported import shard_name
+from fedward_client.importer.tensors import ShardWriter, write_tensor_set
+from fedward_client.shards import HEADER_BYTES, header, record_bytes, rows_in
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.errors import SourceDataError
 from fedward_shared.manifest.contract import contract_digest
@@ -68,6 +72,83 @@ def test_what_the_contract_does_not_allow_is_refused(tmp_path: Path, name: str, 
         write_tensor_set(tmp_path / "set", CONTRACT, **(_arrays() | {name: array}))
 
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_shards_are_the_same_however_the_records_come(tmp_path: Path, size: int) -> None:
+    """Records added one by one, in pairs or at once give the same bytes; no shard is larger than it may be."""
+    arrays = _arrays(7)
+    names = [f"patient {number}" for number in arrays["unit"]]
+    record = 48 * 12 * 4
+    for folder in ("once", "often"):
+        (tmp_path / folder).mkdir()
+    with ShardWriter(tmp_path / "once", CONTRACT, shard_bytes=3 * record) as once:
+        once.add(arrays["x"], arrays["y"], names, arrays["split"])
+    with ShardWriter(tmp_path / "often", CONTRACT, shard_bytes=3 * record) as often:
+        for start in range(0, 7, size):
+            part = slice(start, start + size)
+            often.add(arrays["x"][part], arrays["y"][part], names[part], arrays["split"][part])
+    assert once.files == often.files == tuple(shard_name(number) for number in range(3))
+    assert (once.rows, often.rows) == (7, 7)
+    for name in once.files:
+        assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "often" / name).read_bytes()
+    shards = [load_file(tmp_path / "once" / name) for name in once.files]
+    assert [len(shard["y"]) for shard in shards] == [3, 3, 1]
+    for name, array in arrays.items():
+        assert np.array_equal(np.concatenate([shard[name] for shard in shards]), array)
+
+
+def test_patients_are_numbered_over_the_whole_import_by_first_appearance(tmp_path: Path) -> None:
+    arrays = _arrays(4)
+    with ShardWriter(tmp_path, CONTRACT, shard_bytes=1) as writer:
+        for row, name in enumerate(["z", "a", "z", "b"]):
+            part = slice(row, row + 1)
+            writer.add(arrays["x"][part], arrays["y"][part], [name], arrays["split"][part])
+    assert [load_file(tmp_path / name)["unit"].tolist() for name in writer.files] == [[0], [1], [0], [2]]
+
+
+def test_without_patients_each_record_is_a_unit(tmp_path: Path) -> None:
+    arrays = _arrays(4)
+    with ShardWriter(tmp_path, CONTRACT) as writer:
+        for part in (slice(0, 1), slice(1, 4)):
+            writer.add(arrays["x"][part], arrays["y"][part], None, arrays["split"][part])
+    assert load_file(tmp_path / writer.files[0])["unit"].tolist() == [0, 1, 2, 3]
+
+
+def test_nothing_added_is_no_file(tmp_path: Path) -> None:
+    with ShardWriter(tmp_path, CONTRACT) as writer:
+        writer.add(**{name: _arrays(0)[name] for name in "xy"}, units=[], split=_arrays(0)["split"])
+    assert (writer.files, writer.rows, list(tmp_path.iterdir())) == ((), 0, [])
+
+
+def test_a_shard_that_was_broken_off_has_no_header(tmp_path: Path) -> None:
+    def broken_off() -> None:
+        with ShardWriter(tmp_path, CONTRACT) as writer:
+            writer.add(**{name: _arrays()[name] for name in "xy"}, units=None, split=_arrays()["split"])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert (tmp_path / shard_name(0)).read_bytes()[:HEADER_BYTES] == bytes(HEADER_BYTES)
+
+
+def test_a_unit_for_each_record(tmp_path: Path) -> None:
+    arrays = _arrays()
+    with ShardWriter(tmp_path, CONTRACT) as writer, pytest.raises(SourceDataError, match="a unit for each"):
+        writer.add(arrays["x"], arrays["y"], ["p"], arrays["split"])
+
+
+@given(rows=st.integers(1, 1000), shape=st.lists(st.integers(1, 300), max_size=4).map(tuple))
+def test_the_size_of_a_file_says_how_many_records_it_holds(rows: int, shape: tuple[int, ...]) -> None:
+    size = HEADER_BYTES + rows * (record_bytes(shape) + 17)
+    assert rows_in(size, shape) == rows
+    assert rows_in(size + 1, shape) is None
+    assert len(header(rows, shape)) == HEADER_BYTES
+
+
+def test_no_record_is_no_shard() -> None:
+    assert rows_in(HEADER_BYTES, (3,)) is None
+    assert rows_in(0, (3,)) is None
 
 
 def test_an_empty_set_is_refused(tmp_path: Path) -> None:
