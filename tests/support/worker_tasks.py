@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,28 +47,28 @@ def attempts(order: dict[str, Any], staging: Path, progress: Progress) -> dict[s
     """Tries everything; for each attempt, the kind of error, or "done"."""
     tries: dict[str, Callable[[], object]] = {}
     for path in order["read"]:
-        tries[f"read {path}"] = lambda path=path: Path(path).read_bytes()
+        tries[f"read {path}"] = Path(path).read_bytes
     for path in order["list"]:
-        tries[f"list {path}"] = lambda path=path: os.listdir(path)
+        tries[f"list {path}"] = partial(os.listdir, path)
     for path in order["write"]:
-        tries[f"write {path}"] = lambda path=path: Path(path).write_bytes(b"x")
+        tries[f"write {path}"] = partial(Path(path).write_bytes, b"x")
     for path in order["connect"]:
-        tries[f"connect {path}"] = lambda path=path: _connect(socket.AF_UNIX, path)
+        tries[f"connect {path}"] = partial(_connect, socket.AF_UNIX, path)
     for name, family, place in (
         ("IPv4", socket.AF_INET, ("127.0.0.1", order["port"])),
         ("IPv6", socket.AF_INET6, ("::1", order["port"])),
         ("abroad", socket.AF_INET, ("192.0.2.1", 443)),
     ):
-        tries[f"connect {name}"] = lambda family=family, place=place: _connect(family, place)
+        tries[f"connect {name}"] = partial(_connect, family, place)
     tries["listen"] = lambda: socket.create_server(("127.0.0.1", 0))
     tries["run a program"] = lambda: subprocess.run(["true"], check=True)
     tries["fork"] = _fork
     tries["signal the parent"] = lambda: os.kill(os.getppid(), 0)
-    tries["read the parent's memory"] = lambda: Path(f"/proc/{os.getppid()}/mem").open("rb")
+    tries["read the parent's memory"] = lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY)
     tries["read the parent's environment"] = lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes()
     tries["unmount"] = lambda: _umount(order["list"][0])
     tries["new namespace"] = _unshare
-    tries["link"] = lambda: os.symlink("/etc/passwd", staging / "link")
+    tries["link"] = lambda: (staging / "link").symlink_to("/etc/passwd")
     tries["hard link"] = lambda: os.link(order["read"][0], staging / "hard")
     tries["io_uring"] = lambda: _system_call(425, 1, 0)
     tries["core file"] = _raise_core

@@ -19,6 +19,8 @@ from fedward_client.importer.program.order_document import order_to, written_fro
 from fedward_client.importer.program.running import Outcome, run_confined
 from fedward_client.importer.report import ImportReport, Written
 from fedward_client.importer.sources.addresses import address_of, password_for, password_variable
+from fedward_shared.contracts.arrays import Series, Text
+from fedward_shared.contracts.cohort import DataKind
 from fedward_shared.errors import ImporterError
 from fedward_shared.manifest.parse import load
 
@@ -64,6 +66,7 @@ def import_confined(
     check_name(order.data_set)
     contract = load(order.manifest).data
     order = replace(order, folder=order.folder.resolve())
+    files = contract.kind is DataKind.TENSOR and not isinstance(contract.form, Series | Text)
 
     def run(terms: Confinement) -> Written:
         outcome = run_confined(_IMPORT, order_to(order), terms, progress=progress, environment=passwords_of(order))
@@ -72,10 +75,10 @@ def import_confined(
 
     if order.dry_run:
         with tempfile.TemporaryDirectory(prefix="fedward-") as scratch:
-            written = run(confinement_of(order, Path(scratch).resolve(), forbidden, unsafe=unsafe))
+            written = run(confinement_of(order, Path(scratch).resolve(), forbidden, files=files, unsafe=unsafe))
         return written.report
     with Staging(inbox.absolute(), clock) as staging:
-        written = run(confinement_of(order, staging.folder, forbidden, unsafe=unsafe))
+        written = run(confinement_of(order, staging.folder, forbidden, files=files, unsafe=unsafe))
         check_left(staging.folder, written.files, order.limits)
         record, folder = staging.publish(
             contract,
@@ -88,9 +91,11 @@ def import_confined(
 
 
 def confinement_of(
-    order: ImportOrder, staging: Path, forbidden: Forbidden = NOTHING, *, unsafe: bool = False
+    order: ImportOrder, staging: Path, forbidden: Forbidden = NOTHING, *, files: bool = False, unsafe: bool = False
 ) -> Confinement:
     """What a worker may do that reads this order's source: its files, or its database's port, and nothing else.
+
+    `files` says that columns name files, which lie in the mapping's folder where it says nothing else.
 
     Raises:
         UsageError: a URL is written wrongly.
@@ -109,8 +114,8 @@ def confinement_of(
                 sockets.append(address.socket)
             elif address.port is not None:
                 ports.append(address.port)
-    if mapping.files is not None:
-        reads.append((order.folder / mapping.files).resolve())
+    if mapping.files is not None or files:
+        reads.append((order.folder / (mapping.files or "")).resolve())
     return Confinement(
         staging=staging,
         reads=tuple(reads),
