@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -132,7 +132,7 @@ class CsvSource:
             return _Head(form, check_names([given.strip() for given in self._given], name), 0)
         for block in blocks([record], form):
             line = block.content.decode()
-            quoting = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
+            quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
             try:
                 (cells,) = csv.reader([line], delimiter=form.separator, quoting=quoting, strict=True)
             except csv.Error as error:
