@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from fedward_client.importer.checking.cells import parse_number
-from fedward_client.importer.checking.outcomes import Scale
 from fedward_client.importer.checking.people import SIDES
 from fedward_client.importer.checking.plan import Reading
 from fedward_shared.contracts.cohort import CategoryColumn, Label, NumberColumn
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import BLANKS, canonical
+from fedward_shared.units import Affine, conversion
 
 __all__ = [
     "class_meanings",
@@ -52,19 +52,14 @@ def given_numbers(column: NumberColumn, reading: Reading) -> dict[str, float]:
     return found
 
 
-def into_unit(column: NumberColumn, reading: Reading) -> Scale:
+def into_unit(column: NumberColumn, reading: Reading) -> Affine:
     """How the site's unit becomes the contract's.
 
     Raises:
         UsageError: there is no way from one to the other.
     """
     unit = reading.answer.unit
-    if not unit or unit == column.unit:
-        return Scale()
-    from fedward_shared.units.conversion import conversion
-
-    found = conversion(unit, column.unit, column.substance)
-    return Scale(found.factor, found.offset)
+    return conversion(unit, column.unit, column.substance) if unit else Affine(1.0)
 
 
 def value_meanings(column: CategoryColumn, reading: Reading) -> dict[str, int]:

@@ -8,26 +8,14 @@ import polars as pl
 
 from fedward_client.importer.quarantine import Reason
 from fedward_shared.contracts.cohort import CategoryColumn, Label, NumberColumn, Outside, Rule
+from fedward_shared.units import Affine
 
-__all__ = ["REASONS", "Outcome", "Scale", "category", "code", "label", "number", "ruled_out", "unless"]
+__all__ = ["REASONS", "Outcome", "category", "code", "label", "number", "ruled_out", "unless"]
 
 REASONS = tuple(Reason)
 """A reason is told by its number in this list plus 1; 0 is none."""
 
 _NONE = pl.lit(0, dtype=pl.UInt8)
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """From a site's unit to the contract's: `value * factor + offset`, in 64 bit."""
-
-    factor: float = 1.0
-    offset: float = 0.0
-
-    @property
-    def identity(self) -> bool:
-        """Whether it changes nothing; then nothing is calculated."""
-        return self.factor == 1.0 and self.offset == 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,7 @@ def number(
     parsed: pl.Expr,
     missing: pl.Expr,
     *,
-    scale: Scale,
+    unit: Affine,
     given: pl.Expr | None,
     hours: pl.Expr | None,
 ) -> Outcome:
@@ -77,11 +65,11 @@ def number(
         column: what is allowed.
         parsed: the number that stands there (null: none), in the site's unit.
         missing: whether it stands for "not measured".
-        scale: into the contract's unit.
+        unit: into the contract's unit.
         given: numbers, in the contract's unit, that a mapping puts in place of a spelling (null: it does not).
         hours: when it was taken, in hours after time zero (null: nobody knows); None where no window is declared.
     """
-    value = parsed + 0.0 if scale.identity else parsed * scale.factor + (scale.offset + 0.0)
+    value = parsed + 0.0 if unit.same else parsed * unit.factor + (unit.offset + 0.0)
     if given is not None:
         value = pl.coalesce(given, value)
         missing = missing & given.is_null()

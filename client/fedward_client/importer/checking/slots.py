@@ -20,12 +20,13 @@ from fedward_client.importer.checking.answers import (
 from fedward_client.importer.checking.cells import NumberCells
 from fedward_client.importer.checking.material import Material
 from fedward_client.importer.checking.moments import Moment, hours_between
-from fedward_client.importer.checking.outcomes import Outcome, Scale, code, unless
+from fedward_client.importer.checking.outcomes import Outcome, code, unless
 from fedward_client.importer.checking.people import SIDES, named
 from fedward_client.importer.checking.plan import Plan, Reading
 from fedward_client.importer.quarantine import Reason
 from fedward_client.importer.sources.source import ROW
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn, Rule
+from fedward_shared.units import Affine
 
 __all__ = ["Slot", "Slots"]
 
@@ -63,13 +64,13 @@ class Slots:
             timing = column.timing
             hours = self._hours[timing.time][0] if timing and timing.time and not reading.made else None
             if isinstance(column, NumberColumn):
-                scale = into_unit(column, reading)
-                outcome = self._number(column, reading, scale, hours)
-                yield Slot(column.name, outcome, counted=True, converted=not scale.identity)
+                unit = into_unit(column, reading)
+                outcome = self._number(column, reading, unit, hours)
+                yield Slot(column.name, outcome, counted=True, converted=not unit.same)
             else:
                 yield Slot(column.name, self._category(column, reading, hours), counted=True)
 
-    def _number(self, column: NumberColumn, reading: Reading, scale: Scale, hours: pl.Expr | None) -> Outcome:
+    def _number(self, column: NumberColumn, reading: Reading, unit: Affine, hours: pl.Expr | None) -> Outcome:
         missing = missing_codes(column.missing, reading)
         if reading.made:
             missing |= {""}
@@ -79,7 +80,7 @@ class Slots:
             column,
             parsed,
             empty,
-            scale=scale,
+            unit=unit,
             given=self._material.given(reading.source, given) if given else None,
             hours=hours,
         )
