@@ -165,7 +165,7 @@ def _compared(manifest: bytes, study: Study, folders: Mapping[str, Path], reques
 
 
 def _page(compared: Comparison, made: Figures, study: Study, out: Path) -> None:
-    from fedward_simulations.report.page import Page
+    from fedward_shared.drawing.page import Page
     from fedward_simulations.report.sections import add_figures
 
     page = Page(study.title, "A simulation on one machine with seeded randomness (unsafe): it protects nobody.")

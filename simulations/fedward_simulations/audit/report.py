@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from fedward_shared.drawing.page import Page
 from fedward_simulations.audit.membership import RATES
 from fedward_simulations.audit.plots import bounds_plot, membership_plot, trade_off_plot
-from fedward_simulations.report.page import Page
 
 if TYPE_CHECKING:
     from rich.console import Console

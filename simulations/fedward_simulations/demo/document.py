@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fedward_shared.drawing.page import Page
 from fedward_simulations.demo.results import Facts
 from fedward_simulations.report.figures import Figures
-from fedward_simulations.report.page import Page
 from fedward_simulations.report.plots import participation_plot, privacy_plot
 from fedward_simulations.report.sections import add_figures
 

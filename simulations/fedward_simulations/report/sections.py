@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fedward_shared.drawing.page import Page
 from fedward_simulations.metrics import Estimate
 from fedward_simulations.report.figures import Figures
-from fedward_simulations.report.page import Page
 from fedward_simulations.report.plots import auc_plot, calibration_plot, hospitals_plot
 
 __all__ = ["add_figures"]

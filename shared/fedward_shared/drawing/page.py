@@ -1,19 +1,27 @@
-"""A report page: one HTML file that loads nothing from anywhere."""
+"""A report page: one HTML file that loads nothing from anywhere, and says so to the browser."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["Page"]
+__all__ = ["Drawn", "Page"]
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem } h3 { font-size: 1rem; margin-bottom: .2rem }
 table { border-collapse: collapse; margin: .8rem 0 } caption { text-align: left; font-weight: 600 }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums }
 th:first-child, td:first-child { text-align: left } .note { color: #555 } svg { max-width: 100%; height: auto }
+.box { border: 2px solid #555; padding: .6rem 1rem; font-weight: 600 } .advice { margin: .1rem 0 .9rem 1.2rem }
 """
+
+
+class Drawn(str):
+    """A plot as an <svg> element of our own making; whatever else is text."""
+
+    __slots__ = ()
 
 
 class Page:
@@ -31,10 +39,19 @@ class Page:
         """A paragraph."""
         self._parts.append(f"<p>{escape(text)}</p>")
 
+    def box(self, text: str) -> None:
+        """A paragraph that nobody should miss."""
+        self._parts.append(f'<p class="box">{escape(text)}</p>')
+
+    def point(self, heading: str, text: str, advice: str) -> None:
+        """One finding: what it is about, what was found, what to do."""
+        self._parts.append(f"<h3>{escape(heading)}</h3><p>{escape(text)}</p>")
+        self._parts.append(f'<p class="advice">→ {escape(advice)}</p>')
+
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table whose first column names the rows."""
+        """A table whose first column names the rows; a cell is text, or a plot."""
         head = "".join(f"<th>{escape(name)}</th>" for name in header)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
     def svg(self, drawing: str) -> None:
@@ -45,8 +62,13 @@ class Page:
         """The whole document."""
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{escape(self._title)}</title><style>{_STYLE}</style></head>\n<body>\n"
             + "\n".join(self._parts)
             + "\n</body></html>\n"
         )
+
+
+def _cell(cell: str) -> str:
+    return str(cell) if isinstance(cell, Drawn) else escape(cell)
