@@ -36,7 +36,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 def init(
     file: Annotated[Path | None, typer.Argument(help="The file to write [default: study.toml in --home].")] = None,
     template: Annotated[
-        str, typer.Option("--from-template", help="table (rows of a table), images, or series.")
+        str, typer.Option("--from-template", help="table (rows of a table), images, series, signals or text.")
     ] = "table",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:

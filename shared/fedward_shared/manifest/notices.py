@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from fedward_shared.contracts.arrays import Series, Signal
+from fedward_shared.contracts.cohort import DataContract, NumberColumn
 from fedward_shared.contracts.study import Study
+from fedward_shared.errors import UsageError
+from fedward_shared.units import conversion, is_concentration, known
+from fedward_shared.units.substances import SUBSTANCES, substance_key
 
 __all__ = ["warnings"]
 
@@ -21,8 +28,7 @@ def warnings(study: Study) -> tuple[str, ...]:
         found.append("[privacy] unsafe_no_privacy is true: ε is infinite, and sites refuse it unless their policy says")
     if (study.privacy.target_epsilon or 0.0) > _TAXED:
         found.append(f"[privacy] target_epsilon is {study.privacy.target_epsilon:g}; above 10 protects very little")
-    if study.data.patient is None:
-        found.append("[data] has no patient column: the unit of privacy is the record, not the patient")
+    found += [*_cohort(study.data), *_units(study.data), *_after_time_zero(study.data)]
     if study.strategy.name == "fedprox" and study.training.proximal_mu == 0:
         found.append("[strategy] fedprox with [training] proximal_mu = 0 is the same as fedavg")
     for name, site in study.sites.items():
@@ -33,3 +39,51 @@ def warnings(study: Study) -> tuple[str, ...]:
                 "steps are that much larger or smaller"
             )
     return tuple(found)
+
+
+def _cohort(data: DataContract) -> Iterator[str]:
+    if data.patient is None:
+        yield "[data] has no patient column: the unit of privacy is the record, not the patient"
+    if data.split_column is None:
+        yield "[data] has neither split nor holdout: all patients are trained on, and none is left to test with"
+
+
+def _units(data: DataContract) -> Iterator[str]:
+    """Units that no program understands, and those that only a named substance can convert."""
+    measured = [
+        (f"data.columns.{column.name}", column.unit, column.substance)
+        for column in data.columns
+        if isinstance(column, NumberColumn)
+    ]
+    if isinstance(data.form, Series):
+        measured += [(f"data.series.channels.{one.name}", one.unit, one.substance) for one in data.form.channels]
+    if isinstance(data.form, Signal):
+        measured.append(("data.signal", data.form.unit, ""))
+    for table, unit, substance in measured:
+        if not known(unit):
+            yield f'[{table}] unit is "{unit}", which is not a known unit: sites can use it, but not convert into it'
+        elif substance and not _fits(unit, substance):
+            yield f'[{table}] unit is "{unit}", in which {substance} is not measured'
+        elif not substance and is_concentration(unit):
+            yield f'[{table}] unit is "{unit}", but no substance is named: sites cannot convert from mass or amount'
+
+
+def _fits(unit: str, substance: str) -> bool:
+    """Whether any of the usual units of a substance converts into this one."""
+    key = substance_key(substance)
+    for usual in SUBSTANCES[key].units if key else ():
+        try:
+            conversion(usual, unit, substance)
+        except UsageError:
+            continue
+        return True
+    return False
+
+
+def _after_time_zero(data: DataContract) -> Iterator[str]:
+    windows = [(f"data.columns.{one.name}", one.timing.window) for one in data.columns if one.timing is not None]
+    if isinstance(data.form, Series):
+        windows.append(("data.series", data.form.window))
+    for table, (_, last) in windows:
+        if last > 0:
+            yield f"[{table}] window reads values up to {last:g} hours after time zero: predict no earlier than that"

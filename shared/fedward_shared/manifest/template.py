@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fedward_shared.errors import UsageError
+from dataclasses import dataclass
 
-__all__ = ["KINDS", "template"]
+from fedward_shared.errors import UsageError
+from fedward_shared.manifest import template_data
+
+__all__ = ["KINDS", "head", "template", "training_terms"]
 
 _HEAD = """\
 # A study: what is trained, on which data, by whom, and what it may cost.
@@ -16,104 +19,6 @@ name = "{name}"                      # small letters, digits and hyphens
 title = "{title}"
 purpose = "{purpose}"
 contact = "trial-office@example.org"      # whom a hospital can ask
-
-"""
-
-_TABLE = """\
-[model]
-name = "logistic"      # logistic, mlp (tables); cnn (images); lstm, gru (series)
-seed = 0               # of the first weights; public
-
-[model.options]        # mlp: hidden = [64, 32], activation = "relu" or "tanh"
-
-# ---- The data contract: what every hospital's file must look like -------------------------------------------------
-
-[data]
-kind = "table"
-patient = "patient_id"       # tells patients apart; privacy is promised to patients. Never seen by the model
-split = "split"              # a column made beforehand that says "train" or "test"; leave it out to train on all
-records_per_patient = 1      # rows of one patient that count at most
-
-[data.label]
-column = "disease"
-classes = [["0", "no"], ["1", "yes"]]      # for each class, every way in which it is spelt
-names = ["no disease", "disease"]
-
-# One table for each input. A number becomes (value - centre) / scale. Centre and scale are round, well-known figures,
-# not ones computed from patients. Rows with a value outside `range` are refused at import.
-[data.columns.age]
-type = "number"
-unit = "years"
-range = [18, 110]
-centre = 54
-scale = 10
-missing = ["", "NA"]         # what stands for "not measured"; any other text is refused
-missing_indicator = false    # true: a second input says whether the value was missing
-required = true              # true: rows without it are refused
-
-[data.columns.cholesterol]
-type = "number"
-unit = "mg/dl"
-range = [60, 700]
-centre = 240
-scale = 50
-missing = ["", "NA", "0"]    # here a 0 means "not measured"; it must lie outside range
-missing_indicator = true
-
-[data.columns.sex]
-type = "category"
-values = ["female", "male"]  # the closed list; one input each
-missing = ["", "NA"]
-
-"""
-
-_IMAGES = """\
-[model]
-name = "cnn"           # cnn for images; logistic and mlp work, too
-seed = 0               # of the first weights; public
-
-[model.options]
-channels = [8, 16]     # one block of convolution, GroupNorm and pooling each
-hidden = 32            # width of the layer after them
-
-# ---- The data contract: one float32 array for each record ---------------------------------------------------------
-
-[data]
-kind = "tensor"
-shape = [1, 28, 28]          # channels, height, width
-patient = "patient_id"       # tells patients apart; privacy is promised to patients
-split = "split"              # made beforehand: "train" or "test"
-records_per_patient = 1      # images of one patient that count at most
-
-[data.label]
-column = "finding"
-classes = [["0"], ["1"]]     # for each class, every way in which it is spelt
-names = ["normal", "pneumonia"]
-
-"""
-
-_SERIES = """\
-[model]
-name = "gru"           # lstm or gru for series; logistic and mlp work, too
-seed = 0               # of the first weights; public
-
-[model.options]
-hidden = 32            # width of the recurrent layer
-layers = 1
-
-# ---- The data contract: one float32 array for each record ---------------------------------------------------------
-
-[data]
-kind = "tensor"
-shape = [48, 12]             # time steps, channels
-patient = "patient_id"       # tells patients apart; privacy is promised to patients
-split = "split"              # made beforehand: "train" or "test"
-records_per_patient = 1      # series of one patient that count at most
-
-[data.label]
-column = "outcome"
-classes = [["0"], ["1"]]     # for each class, every way in which it is spelt
-names = ["survived", "died"]
 
 """
 
@@ -142,6 +47,10 @@ weight_decay = 0.0
 proximal_mu = 0.0            # FedProx's pull towards the round's first weights
 deterministic = false        # true: the same bits again on the same machine, slower
 
+# Random changes to training records; several copies of one are averaged, at no cost in ε.
+# [training.augment]
+# copies = 4
+{augment}
 # ---- How updates become the next model ----------------------------------------------------------------------------
 
 [strategy]
@@ -167,7 +76,73 @@ unsafe_no_privacy = false    # true: no noise at all; sites refuse it unless the
 max_weight = 100.0           # a site refuses weights beyond this; so does the coordinator
 """
 
-KINDS = ("table", "images", "series")
+_PICTURES = """\
+# flip = true                # left to right, half of the time; not where left and right differ
+# rotate = 10                # degrees either way
+# shift = 0.1                # share of each side
+# intensity = 0.1            # gain and offset
+# noise = 0.05               # standard deviation of what is added after scaling
+"""
+_RECORDINGS = """\
+# shift = 0.1                # share of the time
+# intensity = 0.1            # gain
+# drop = 0.1                 # chance of each lead to be 0 throughout
+# noise = 0.05               # standard deviation of what is added after scaling
+"""
+_OTHERS = """\
+# noise = 0.05               # standard deviation of what is added to numbers after scaling
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What one template says: the study's name, title and aim, its data, and terms that suit it."""
+
+    name: str
+    title: str
+    aim: str
+    body: str
+    augment: str
+    sizes: tuple[int, int] = (4000, 3000)
+    rate: float = 0.05
+    steps: int = 5
+    learning_rate: float = 0.2
+
+
+_KINDS = {
+    "table": _Kind(
+        "heart-disease",
+        "Coronary heart disease from routine findings",
+        "predict coronary heart disease",
+        template_data.TABLE,
+        _OTHERS,
+        sizes=(400, 300),
+        rate=1.0,
+        steps=2,
+        learning_rate=0.5,
+    ),
+    "images": _Kind(
+        "chest-x-ray", "Pneumonia from chest X-rays", "recognise pneumonia", template_data.IMAGES, _PICTURES
+    ),
+    "series": _Kind(
+        "icu-mortality",
+        "Mortality from two days of intensive care",
+        "predict mortality",
+        template_data.SERIES,
+        _RECORDINGS,
+    ),
+    "signals": _Kind(
+        "ecg-finding", "Abnormal electrocardiograms", "tell abnormal ECGs", template_data.SIGNALS, _RECORDINGS
+    ),
+    "text": _Kind(
+        "readmission",
+        "Readmission from the discharge summary",
+        "predict readmission",
+        template_data.TEXT,
+        _OTHERS,
+    ),
+}
+KINDS = tuple(_KINDS)
 """The templates there are."""
 
 
@@ -177,32 +152,37 @@ def template(kind: str = "table") -> str:
     Raises:
         UsageError: there is no such template.
     """
-    if kind == "table":
-        head = ("heart-disease", "Coronary heart disease from routine findings", "predict coronary heart disease")
-        numbers = _numbers(north=400, south=300, rate=1.0, steps=2, learning_rate=0.5)
-        body = _TABLE
-    elif kind == "images":
-        head = ("chest-x-ray", "Pneumonia from chest X-rays", "recognise pneumonia")
-        numbers = _numbers(north=4000, south=3000, rate=0.05, steps=5, learning_rate=0.2)
-        body = _IMAGES
-    elif kind == "series":
-        head = ("icu-mortality", "Mortality from two days of intensive care", "predict mortality")
-        numbers = _numbers(north=4000, south=3000, rate=0.05, steps=5, learning_rate=0.2)
-        body = _SERIES
-    else:
+    found = _KINDS.get(kind)
+    if found is None:
         raise UsageError(f"there is no template {kind!r}", hint=f"Choose one of: {', '.join(KINDS)}")
-    name, title, aim = head
-    purpose = f"Find out whether two hospitals together {aim} better than each alone."
-    return _HEAD.format(name=name, title=title, purpose=purpose) + body + _TERMS.format(**numbers)
+    purpose = f"Find out whether two hospitals together {found.aim} better than each alone."
+    terms = training_terms(
+        found.sizes, rate=found.rate, steps=found.steps, learning_rate=found.learning_rate, augment=found.augment
+    )
+    return head(found.name, found.title, purpose) + found.body + terms
 
 
-def _numbers(*, north: int, south: int, rate: float, steps: int, learning_rate: float) -> dict[str, object]:
-    return {
-        "north_size": north,
-        "south_size": south,
-        "north": north * rate,
-        "south": south * rate,
-        "rate": rate,
-        "steps": steps,
-        "learning_rate": learning_rate,
-    }
+def head(name: str, title: str, purpose: str) -> str:
+    """The beginning of a study file, up to `[study]`. The texts must not hold quotes, backslashes or line ends."""
+    return _HEAD.format(name=name, title=title, purpose=purpose)
+
+
+def training_terms(
+    sizes: tuple[int, int] = (400, 300),
+    *,
+    rate: float = 1.0,
+    steps: int = 2,
+    learning_rate: float = 0.5,
+    augment: str = _OTHERS,
+) -> str:
+    """The end of a study file: from two example sites with these numbers of patients to `[limits]`."""
+    return _TERMS.format(
+        north_size=sizes[0],
+        south_size=sizes[1],
+        north=sizes[0] * rate,
+        south=sizes[1] * rate,
+        rate=rate,
+        steps=steps,
+        learning_rate=learning_rate,
+        augment=augment,
+    )

@@ -21,7 +21,7 @@ from fedward_shared.units.vocabulary import DEFINITIONS
 if TYPE_CHECKING:
     import pint
 
-__all__ = ["Affine", "alternatives", "conversion", "known"]
+__all__ = ["Affine", "alternatives", "conversion", "is_concentration", "known"]
 
 _OFFSETS = frozenset({"degree_celsius", "degree_fahrenheit", "kelvin"})
 _MASS, _AMOUNT, _CHARGE = "[mass]", "[substance]", "[charge]"
@@ -90,6 +90,13 @@ def conversion(unit_from: str, unit_to: str, substance: str = "") -> Affine:
     if here.alone in _OFFSETS or there.alone in _OFFSETS:
         raise _different(unit_from, unit_to)
     return Affine(float(_factor(unit_from, unit_to, here, there, SUBSTANCES[key] if key else None)))
+
+
+def is_concentration(unit: str) -> bool:
+    """Whether a unit is a mass or an amount in a volume, so that its other half depends on the substance."""
+    found = spelt(unit)
+    dimensions = _measured(found)[1] if found else {}
+    return any(dimensions == {part: 1, "[length]": -3} for part in (_MASS, _AMOUNT, _CHARGE))
 
 
 def alternatives(unit: str, substance: str = "") -> tuple[str, ...]:
