@@ -1,7 +1,8 @@
-"""`fedward-site import`: from a source file to checked data that the vault can open."""
+"""`fedward-site import`: from what a hospital has to checked data that the vault can open."""
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,70 +11,123 @@ import typer
 
 from fedward_client.cli.options import DEFAULT_HOME, HomeOption
 from fedward_shared.console import next_step, say
-from fedward_shared.contracts.study import LARGEST_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fedward_client.importer.table import ImportReport
+    from fedward_client.importer.program.in_worker import Outcome
+    from fedward_client.importer.report import ImportReport
 
-__all__ = ["import_file"]
+__all__ = ["import_file", "import_progress"]
+
+_LIMITS = "Limits"
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A CSV file in UTF-8 whose first line names the columns.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A file or folder: CSV, Parquet, Excel, FHIR, OMOP, DICOM. Left out: the mapping's [source].",
+            show_default=False,
+        ),
+    ] = "",
     *,
     contract: Annotated[Path, typer.Option("--contract", help="The study file (study.toml) that says what fits.")],
     data_set: Annotated[
         str, typer.Option("--data-set", help="Your name for these data. Import again under the same name.")
     ],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="mapping.toml: how your data say what the study asks.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
-    separator: Annotated[str, typer.Option("--separator", help="Between cells: , or ; or tab.")] = ",",
+    separator: Annotated[str, typer.Option("--separator", help="Between cells, if not found: , or ; or tab.")] = "",
     max_rejected: Annotated[
         float, typer.Option("--max-rejected", help="The largest share of rows that may be rejected.")
     ] = 0.2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only; write nothing.")] = False,
+    memory_limit: Annotated[
+        str, typer.Option("--memory-limit", help="Memory that reading may take.", rich_help_panel=_LIMITS)
+    ] = "4GB",
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", help="How long it may take.", rich_help_panel=_LIMITS)
+    ] = "12h",
+    output_limit: Annotated[
+        str, typer.Option("--output-limit", help="How much it may write.", rich_help_panel=_LIMITS)
+    ] = "1TB",
+    file_limit: Annotated[
+        str,
+        typer.Option("--file-limit", help="The largest picture or recording to open.", rich_help_panel=_LIMITS),
+    ] = "1GB",
+    row_limit: Annotated[
+        int, typer.Option("--row-limit", min=1, help="The most rows.", rich_help_panel=_LIMITS)
+    ] = 200_000_000,
+    unsafe_unconfined_importer: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-unconfined-importer",
+            help="UNSAFE: go on although the program that reads your files could open the vault's key.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = False,
 ) -> None:
-    """Check a CSV file against a study's data contract and put what fits into the vault's inbox. Nothing is sent."""
+    """Check a source against a study's data contract and put what fits into the vault's inbox. Nothing is sent."""
+    from fedward_client.cli.import_order import bytes_of, memory_of, order_of, seconds_of
     from fedward_client.home import SiteHome
-    from fedward_client.importer.table import import_table
-    from fedward_shared.files import read_limited
+    from fedward_client.importer.order import Limits
+    from fedward_client.importer.program.in_worker import forbidden_of, import_confined
 
+    limits = Limits(
+        seconds=seconds_of(time_limit, "--time-limit"),
+        memory_bytes=memory_of(memory_limit, "--memory-limit"),
+        output_bytes=bytes_of(output_limit, "--output-limit"),
+        file_bytes=bytes_of(file_limit, "--file-limit"),
+        records=row_limit,
+        max_rejected=max_rejected,
+    )
     site = SiteHome(home)
     if not dry_run:
         site.load()
-    with _progress(file) as progress:
-        report = import_table(
-            file,
-            read_limited(contract, LARGEST_MANIFEST),
-            data_set,
+    order = order_of(source, contract, data_set, mapping=mapping, separator=separator, limits=limits, dry_run=dry_run)
+    with import_progress("Checking rows") as progress:
+        report = import_confined(
+            order,
             site.inbox,
-            separator="\t" if separator == "tab" else separator,
-            max_rejected=max_rejected,
-            dry_run=dry_run,
+            forbidden=forbidden_of(site),
+            unsafe=unsafe_unconfined_importer,
             progress=progress,
+            told=_warn,
         )
     _show(report)
     if dry_run:
         say("A dry run: nothing was written.")
-        next_step(f"fedward-site import {file} --contract {contract} --data-set {data_set} --home {home}")
+        words = ["fedward-site", "import", *([source] if source else []), "--contract", str(contract)]
+        words += ["--data-set", data_set, *(["--mapping", str(mapping)] if mapping else []), "--home", str(home)]
+        next_step(shlex.join(words))
         return
     say(f"Imported as {data_set}, version {(report.version or '')[:16]}")
-    if report.rejected:
+    if report.rejected or report.duplicates or report.lost_events:
         say(f"Row numbers and reasons (no values): {(report.folder or Path()) / 'quarantine.csv'}")
     next_step(f"fedward-site study show --home {home}", "what the study asks and what it costs, before you approve")
 
 
 @contextmanager
-def _progress(file: Path) -> Iterator[Callable[[int], None]]:
+def import_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error while a source is read; what it yields is told how far, and of how much (0: unknown)."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    total = file.stat().st_size if file.is_file() else None
-    columns = (TextColumn("Checking rows"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda position: bar.update(task, completed=position)
+        task = bar.add_task("", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of or None)
+
+
+def _warn(outcome: Outcome) -> None:
+    """What does not hold, of what should keep the vault from the program that read the source."""
+    for path in outcome.confined.reached:
+        say(f"warning: the program that read the source could open {path}")
+    for lacking in outcome.confined.lacks:
+        say(f"note: this system does not hold the importer by {lacking}; other protections do (fedward-site doctor)")
 
 
 def _show(report: ImportReport) -> None:
@@ -81,10 +135,22 @@ def _show(report: ImportReport) -> None:
     from rich.table import Table
 
     say(f"{report.accepted} rows fit the contract, {report.rejected} were rejected")
+    if report.excluded:
+        say(f"{report.excluded} rows are not of the study's cohort")
+    if report.duplicates:
+        say(f"{report.duplicates} rows repeat a record of their patient, which counts once")
     if report.reasons:
         table = Table("column", "why rejected", "rows", "such as row")
         for (column, reason), count in sorted(report.reasons.items(), key=lambda item: -item[1]):
             table.add_row(column, reason, str(count), ", ".join(map(str, report.examples[column, reason])))
-        Console().print(table)
+        Console(markup=False).print(table)
+    if report.lost_events:
+        table = Table("column", "why an event was not used", "events")
+        for (column, reason), count in sorted(report.lost_events.items(), key=lambda item: -item[1]):
+            table.add_row(column, reason, str(count))
+        Console(markup=False).print(table)
+    converted = {name: counts.converted for name, counts in report.counts.items() if counts.converted}
+    for name, count in converted.items():
+        say(f"{name}: {count} values converted to the study's unit")
     if report.straddling:
         say(f"warning: {report.straddling} patients have rows both for training and for testing; test figures flatter")

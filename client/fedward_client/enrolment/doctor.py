@@ -60,6 +60,7 @@ def examine_site(home: SiteHome, clock: Callable[[], float] = time.time) -> Iter
     yield _clock(home, identity, clock)
     yield _modes(home)
     yield _isolation()
+    yield _importer(home)
     yield _disk(home)
     yield from _vault(home)
 
@@ -181,6 +182,26 @@ def _isolation() -> Finding:
         return Finding(subject, State.OK, launcher().gives)
     except IsolationError as error:
         return Finding(subject, State.FAIL, error.message, error.hint)
+
+
+def _importer(home: SiteHome) -> Finding:
+    from fedward_client.importer.program.in_worker import examine_confinement
+
+    subject = "isolation of the importer"
+    try:
+        found = examine_confinement(home)
+    except FedwardError as error:
+        return Finding(subject, State.FAIL, error.message, error.hint)
+    if found.reached:
+        return Finding(
+            subject,
+            State.FAIL,
+            f"the program that reads source files could open {', '.join(found.reached)}",
+            "Import as another user than the vault's, or on Linux 5.13 or later with Landlock or user namespaces on.",
+        )
+    if found.lacks:
+        return Finding(subject, State.WARN, f"the vault is out of its reach, without {'; '.join(found.lacks)}")
+    return Finding(subject, State.OK, "; ".join(found.holds))
 
 
 def _disk(home: SiteHome) -> Finding:
