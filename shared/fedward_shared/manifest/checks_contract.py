@@ -62,8 +62,8 @@ def _tensor(data: DataContract, forms: list[str], declared: frozenset[str], find
         findings.add((*_DATA, name), None, f"is given beside [data.{forms[0]}]; keep one of the two")
     if data.form is None:
         return
-    check_form(data.form, findings)
-    if data.shape and data.shape != data.form.shape:
+    right = check_form(data.form, findings)
+    if right and data.shape and data.shape != data.form.shape:
         findings.add(
             _DATA, "shape", f"is {list(data.shape)}; must be {list(data.form.shape)}, as [data.{forms[0]}] says"
         )
@@ -179,7 +179,7 @@ def _rule(data: DataContract, rule: Rule, path: Path, findings: Findings) -> Non
     column = next((column for column in data.columns if column.name == rule.column), None)
     if not column_name(rule.column):
         findings.add(path, "column", f"is {shown(rule.column)}; must be a name without blanks around it")
-    elif rule.column in roles:
+    elif rule.column in roles and column is None:
         role = roles[rule.column]
         findings.add(path, "column", f"is {shown(rule.column)}, the {role}; must be an input or a further column")
     elif rule.column.startswith(_OURS):

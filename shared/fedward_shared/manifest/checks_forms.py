@@ -17,8 +17,9 @@ _PICTURE = frozenset({"flip", "rotate", "shift", "intensity", "noise"})
 _RECORDING = frozenset({"shift", "intensity", "drop", "noise"})
 
 
-def check_form(form: Image | Volume | Signal | Series | Text, findings: Findings) -> None:
-    """Notes where the keys of a form contradict each other."""
+def check_form(form: Image | Volume | Signal | Series | Text, findings: Findings) -> bool:
+    """Notes where the keys of a form contradict each other; True where they do not."""
+    before = len(findings.found)
     if isinstance(form, Image | Volume):
         path = ("data", "image" if isinstance(form, Image) else "volume")
         if form.window is not None and not form.window[1] > 0:
@@ -30,6 +31,7 @@ def check_form(form: Image | Volume | Signal | Series | Text, findings: Findings
         _signal(form, findings)
     elif isinstance(form, Series):
         _series(form, findings)
+    return len(findings.found) == before
 
 
 def _signal(form: Signal, findings: Findings) -> None:

@@ -55,7 +55,9 @@ class DataReader:
         table = self.tables.read(schema.DataTable, ("data",), *_INNER)
         label = self._label() if "data" in self.tables.values else None
         columns, rules, form, holdout = self._columns(), self._rules(), self._form(), self._holdout()
-        if table is None or label is None:
+        declared = self._declared()
+        shaped = table is None or table.shape is not None or form is not None or declared.isdisjoint(schema.FORMS)
+        if table is None or label is None or not shaped:
             return None
         contract = DataContract(
             kind=DataKind(table.kind),
@@ -71,7 +73,7 @@ class DataReader:
             include=rules,
             form=form,
         )
-        check_contract(contract, self._declared(), self._findings)
+        check_contract(contract, declared, self._findings)
         return contract
 
     @property
@@ -166,7 +168,9 @@ class DataReader:
         values = self.tables.at(("data",), optional=True) or {}
         entries = values.get("include", [])
         if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-            self._findings.add(("data",), "include", "is wrong; must be tables with the header [[data.include]]")
+            self._findings.add(
+                ("data",), "include", f"is {shown(entries)}; must be tables with the header [[data.include]]"
+            )
             return ()
         if len(entries) > _MOST_RULES:
             self._findings.add(("data",), "include", f"has {len(entries)} rules; the most is {_MOST_RULES}")
