@@ -50,20 +50,33 @@ def scenario(
 
 @app.command(name="import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A CSV file whose first line names the columns.")],
+    source: Annotated[
+        str, typer.Argument(help="A file or folder; left out: the mapping's [source].", show_default=False)
+    ] = "",
     *,
     contract: Annotated[Path, typer.Option("--contract", help="The study file that says what fits.")],
     site: Annotated[str, typer.Option("--site", help="The site of the study that these rows play.")],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="mapping.toml: how the data say what the study asks.")
+    ] = None,
     data: Annotated[Path, typer.Option("--data", help="The folder that holds one import a site.")] = Path("data"),
+    max_rejected: Annotated[
+        float, typer.Option("--max-rejected", help="The largest share of rows that may be rejected.")
+    ] = 0.2,
 ) -> None:
-    """Check a CSV file against the study's data contract and keep what fits as one simulated site."""
+    """Check a source against the study's data contract and keep what fits as one simulated site.
+
+    UNSAFE with files from strangers: they are read in this process, without a hospital's confinement.
+    """
+    from fedward_client.cli.import_order import order_of
     from fedward_client.importer.importing import import_here
-    from fedward_client.importer.order import ImportOrder
-    from fedward_shared.files import read_limited
+    from fedward_client.importer.order import Limits
     from fedward_simulations.importing import import_into
 
-    manifest = read_limited(contract, LARGEST_MANIFEST)
-    report = import_into(data, site, partial(import_here, ImportOrder.of_file(file, manifest, site)))
+    order = order_of(
+        source, contract, site, mapping=mapping, separator="", limits=Limits(max_rejected=max_rejected), dry_run=False
+    )
+    report = import_into(data, site, partial(import_here, order))
     say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
     next_step(f"fedward-sim run {contract} --data {data}", "once every site of the study has data")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fedward_client.importer.inbox import QUARANTINE, Staging, check_name
 from fedward_client.importer.order import ImportOrder
+from fedward_client.importer.read_ahead import read_ahead
 from fedward_client.importer.report import ImportReport, Written, check_accepted
 from fedward_shared.contracts.arrays import Series
 from fedward_shared.contracts.cohort import DataContract, DataKind
@@ -139,7 +140,7 @@ class _Import:
 
         source = open_rows(self.order, self.contract, self.scratch)
         checker = Checker(self.contract, self.order.mapping, source.columns())
-        for batch in source.batches(checker.columns):
+        for batch in read_ahead(source.batches(checker.columns)):
             checked = checker.check(batch)
             self.tally.checked(batch, checked)
             self.progress(batch.done, batch.of)
@@ -154,7 +155,12 @@ class _Import:
         return write_table(self._counted_rows(), self.contract, folder, self.order.limits.output_bytes)
 
     def _counted_rows(self) -> Iterator[pl.DataFrame]:
-        for table in self._checked():
+        from fedward_client.importer.repetition import fresh_rows, has_patients
+
+        tables = self._checked()
+        if has_patients(self.contract, self.order.mapping):
+            tables = fresh_rows(tables, self.contract, self.tally)
+        for table in tables:
             self.tally.accepted(table)
             yield table
 
@@ -165,7 +171,12 @@ class _Import:
         return write_arrays(self._counted_arrays(), self.contract, folder, self.order.limits.output_bytes)
 
     def _counted_arrays(self) -> Iterator[Arrays]:
-        for piece in self._gridded() if isinstance(self.contract.form, Series) else self._decoded():
+        from fedward_client.importer.repetition import fresh_arrays, has_patients
+
+        pieces = self._gridded() if isinstance(self.contract.form, Series) else self._decoded()
+        if has_patients(self.contract, self.order.mapping):
+            pieces = fresh_arrays(pieces, self.contract, self.tally)
+        for piece in pieces:
             self.tally.accepted(piece.table)
             yield piece
 
@@ -183,7 +194,9 @@ class _Import:
         if not isinstance(form, Series):
             return
         events = _events(self.order)
-        for piece in grids(self._checked(), events, form, self.order.mapping, self.contract, self.scratch):
+        for piece in grids(
+            self._checked(), events, form, mapping=self.order.mapping, contract=self.contract, scratch=self.scratch
+        ):
             self.tally.lost(piece.losses)
             yield Arrays(piece.table, piece.x)
 

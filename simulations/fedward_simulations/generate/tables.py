@@ -143,6 +143,6 @@ def write_series(export: Export) -> Written:
     options = {"patient": "patient_id", "time": "taken", "code": "quantity", "value": "value"}
     mapping = Mapping(
         source=SourceTerms("csv", Path("stays.csv")),
-        events=SourceTerms("long", Path("measurements.csv"), MappingProxyType(dict(options))),
+        events=SourceTerms("csv", Path("measurements.csv"), MappingProxyType(dict(options))),
     )
     return Written(mapping, measured.height, float(ill.mean()))
