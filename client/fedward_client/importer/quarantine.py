@@ -30,6 +30,8 @@ class Reason(StrEnum):
     WRONG_SHAPE = "has another shape, lead or orientation than the study needs"
     NOT_FINITE = "holds values that are not finite"
     UNIT_UNKNOWN = "has a unit that cannot be converted"
+    WITHDRAWN = "was withdrawn (entered in error, cancelled or refuted)"
+    MODIFIED = "says that its own meaning is modified"
     DUPLICATE = "is the same record of the same patient again"
 
 

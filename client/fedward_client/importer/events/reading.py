@@ -28,7 +28,8 @@ _JUDGED = (ROW, "patient", "encounter", "time", "measure", "number", "text", "re
 class EventReader:
     """Takes the wanted events of a source, as `matching.EVENT_SCHEMA` says.
 
-    An event that serves two measures comes twice. A measure that only counts keeps events without a usable value.
+    An event that serves two measures comes twice; one that a source tells twice under one row number, with two codes
+    of the same measure, comes once. A measure that only counts keeps events without a usable value.
     `aware` says whether times must have an offset from UTC (None: they may), because the rows' times have one.
     """
 
@@ -79,6 +80,8 @@ class EventReader:
         cells = cells.with_columns(
             number.alias("number"), when["micros"].alias("time"), when["aware"], pl.col("encounter").replace("", None)
         )
+        if cells.select(ROW, "measure").is_duplicated().any():
+            cells = cells.unique(maintain_order=True)
         self.with_encounter = self.with_encounter or cells["encounter"].null_count() < cells.height
         ranked = pl.col("measure").is_in(self._ranked)
         parts = [self._numbers(cells.filter(~ranked))]
