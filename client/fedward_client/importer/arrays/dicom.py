@@ -157,7 +157,7 @@ def _check_codestreams(file: DicomFile) -> None:
 
 def stored_frames(file: DicomFile) -> Iterator[NDArray[np.generic]]:
     """Each frame as it is stored, (rows, columns) or (rows, columns, 3) in RGB; bits that are not pixels are 0."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     allocated, stored = int(file.elements.BitsAllocated), int(file.elements.BitsStored)
     for frame, _ in get_decoder(file.syntax).iter_array(file.elements, raw=False):
@@ -204,6 +204,6 @@ def _colours(
         from pydicom.pixels.processing import apply_color_lut
 
         stored = apply_color_lut(stored, file.elements)
-        top = float(np.iinfo(stored.dtype).max)
+        top = 2.0 ** (8 * stored.dtype.itemsize) - 1
     low, high = window_ends(window) if window else (0.0, top)
     return [between(stored[..., channel], low, high) for channel in range(3)]

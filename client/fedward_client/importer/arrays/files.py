@@ -79,10 +79,11 @@ def contents(path: Path, largest: int, *, start: int = 0, most: int | None = Non
     except (OSError, ValueError) as error:
         reason = Reason.UNREADABLE if isinstance(error, PermissionError) else Reason.NO_FILE
         raise UnreadableError(reason) from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise UnreadableError(Reason.NO_FILE)
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnreadableError(Reason.NO_FILE)
         if found.st_size > largest:
             raise UnreadableError(Reason.TOO_LARGE)
         file.seek(start)

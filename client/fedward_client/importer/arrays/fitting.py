@@ -41,7 +41,7 @@ def fit_image(planes: Sequence[NDArray[np.float32]], form: Image) -> NDArray[np.
     wide as it must be not to alias (Pillow's bilinear).
     """
     if form.channels == 1 and len(planes) > 1:
-        planes = (sum((plane * np.float32(part) for plane, part in zip(planes, _LUMINANCE, strict=True)), start=0.0),)
+        planes = (np.tensordot(np.array(_LUMINANCE, np.float32), np.stack(planes), axes=1),)
     fitted = np.stack([_fitted(plane, form) for plane in planes])
     if form.channels > len(planes):
         fitted = np.repeat(fitted, form.channels, axis=0)

@@ -43,7 +43,7 @@ def read_nifti(content: bytes, form: Volume, *, largest: int) -> NDArray[np.floa
     header = _header(_inflated(content, _LONGEST_HEADER, whole=False) if packed else content[:_LONGEST_HEADER])
     sides = _sides(header)
     start = int(header["vox_offset"])
-    kind = header.get_data_dtype()
+    kind = header.get_data_dtype()  # type: ignore[no-untyped-call]
     end = start + math.prod(sides) * kind.itemsize
     if end > largest:
         raise UnreadableError(Reason.TOO_LARGE)
@@ -53,7 +53,7 @@ def read_nifti(content: bytes, form: Volume, *, largest: int) -> NDArray[np.floa
     if packed:
         content = _inflated(content, largest, whole=True)
     voxels = np.frombuffer(content, kind, math.prod(sides), start).reshape(sides, order="F")
-    slope, intercept = header.get_slope_inter()
+    slope, intercept = header.get_slope_inter()  # type: ignore[no-untyped-call]
     return fit_volume(
         voxels if kind.isnative else voxels.astype(kind.newbyteorder("=")),
         affine,
@@ -69,7 +69,7 @@ def _header(start: bytes) -> Nifti1Header:
 
     for kind, size, magic in ((Nifti1Header, _HEADER_1, start[344:348]), (Nifti2Header, _HEADER_2, start[4:8])):
         if magic in {b"n+1\0", b"n+2\0"} and len(start) >= size and _claims(start, size):
-            return kind(start[:size], check=True)
+            return kind(start[:size], check=True)  # type: ignore[no-untyped-call]
     raise UnreadableError(Reason.UNREADABLE)
 
 
@@ -93,7 +93,7 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
     unit = _MM.get(int(header["xyzt_units"]) % 8)
     if unit is None:
         raise UnreadableError(Reason.UNREADABLE)
-    affine = np.array(header.get_best_affine(), np.float64)
+    affine = np.array(header.get_best_affine(), np.float64)  # type: ignore[no-untyped-call]
     affine[:3] *= unit
     return affine
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from fedward_client.importer.arrays.wfdb_record import Lead, Record, read_header, read_lead
 from fedward_client.importer.quarantine import Reason, UnreadableError
 from fedward_shared.contracts.arrays import Signal
+from fedward_shared.errors import UsageError
+from fedward_shared.units import Affine, conversion
 
 __all__ = ["read_signal"]
 
@@ -99,18 +101,19 @@ def _low_pass(slower: int) -> NDArray[np.float64]:
 def _gaps(missing: NDArray[np.bool_], ratio: Fraction, samples: int) -> NDArray[np.bool_]:
     """Which samples of the result lie nearest to a missing one."""
     nearest = np.round(np.arange(samples) / float(ratio)).astype(int)
-    return missing[np.minimum(nearest, len(missing) - 1)]
+    gaps: NDArray[np.bool_] = missing[np.minimum(nearest, len(missing) - 1)]
+    return gaps
 
 
 def _converted(values: NDArray[np.float64], unit: str, wanted: str) -> NDArray[np.float64]:
     """Values in `unit` in the contract's unit."""
-    if unit == wanted:
-        return values
-    from fedward_shared.errors import UsageError
-    from fedward_shared.units import factor
+    change = _change(unit, wanted)
+    return values if change.same else values * change.factor + change.offset
 
+
+@lru_cache(256)
+def _change(unit: str, wanted: str) -> Affine:
     try:
-        change = factor(unit, wanted)
+        return conversion(unit, wanted)
     except UsageError:
         raise UnreadableError(Reason.UNIT_UNKNOWN) from None
-    return values * change.factor + change.offset

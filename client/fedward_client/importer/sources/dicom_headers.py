@@ -182,12 +182,12 @@ def _parts(tag: str) -> tuple[str, ...]:
     """
     from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-    if tag_for_keyword(tag) is None:
+    if not tag or tag_for_keyword(tag) is None:
         stem = tag.removesuffix("DateTime")
-        if stem == tag or None in {tag_for_keyword(f"{stem}Date"), tag_for_keyword(f"{stem}Time")}:
+        if stem in {"", tag} or None in {tag_for_keyword(f"{stem}Date"), tag_for_keyword(f"{stem}Time")}:
             raise UsageError(f"DICOM has no tag {tag!r}", hint="Tags are keywords, such as PatientID or StudyDate.")
         return (f"{stem}Date", f"{stem}Time")
-    if dictionary_VR(tag) in _NEVER:
+    if any(kind in _NEVER for kind in dictionary_VR(tag).split(" or ")):
         raise UsageError(
             f"the tag {tag!r} is not read", hint="Names of persons, sequences and binary values never are."
         )
