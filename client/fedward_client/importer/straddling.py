@@ -14,53 +14,41 @@ if TYPE_CHECKING:
 
 __all__ = ["Sides"]
 
-Hashes = NDArray[np.uint64]
+Words = NDArray[np.uint64]
 
-_PENDING = 1 << 20
+_WAITING = 1 << 20
+_SIDE = np.uint64(1)
 
 
 class Sides:
-    """Remembers a 64-bit hash of each patient's name on either side.
+    """Remembers 63 bits of a hash of each patient's name, and the side in the last.
 
-    Two names with one hash would be taken for one patient: among ten million patients, once in 400,000 imports.
+    Two names with one hash would be taken for one patient: among ten million patients, once in 200,000 imports.
     """
 
     def __init__(self, contract: DataContract) -> None:
-        self._patient, self._split = contract.patient, contract.split_column
-        self._possible = bool(contract.patient and contract.split and not contract.holdout)
-        self._known: dict[str, _Hashes] = {"train": _Hashes(), "test": _Hashes()}
+        self._patient, self._split = contract.patient, contract.split
+        self._known: Words = np.empty(0, np.uint64)
+        self._new: list[Words] = []
+        self._waiting = 0
 
     def add(self, table: pl.DataFrame) -> None:
         """Remembers the patients of some rows. A side made by a hash is the same for all rows of a patient."""
-        if not self._possible or not self._patient or not self._split:
+        if not self._patient or not self._split:
             return
-        hashes = table[self._patient].hash(0).to_numpy()
         tested = (table[self._split] == "test").to_numpy()
-        self._known["test"].add(hashes[tested])
-        self._known["train"].add(hashes[~tested])
+        self._new.append(table[self._patient].hash(0).to_numpy() & ~_SIDE | tested.astype(np.uint64))
+        self._waiting += table.height
+        if self._waiting > max(_WAITING, len(self._known)):
+            self._sort()
 
     def straddling(self) -> int:
         """How many are on both sides."""
-        train, test = self._known["train"].all(), self._known["test"].all()
-        return len(np.intersect1d(train, test, assume_unique=True))
+        self._sort()
+        return int(np.count_nonzero(self._known[1:] ^ self._known[:-1] == _SIDE))
 
-
-class _Hashes:
-    """A set that grows in steps: what is new waits until there is as much of it as there is of the old."""
-
-    def __init__(self) -> None:
-        self._sorted: Hashes = np.empty(0, np.uint64)
-        self._new: list[Hashes] = []
-        self._waiting = 0
-
-    def add(self, hashes: Hashes) -> None:
-        self._new.append(np.unique(hashes))
-        self._waiting += len(self._new[-1])
-        if self._waiting > max(_PENDING, len(self._sorted)):
-            self.all()
-
-    def all(self) -> Hashes:
-        if self._new:
-            self._sorted = np.unique(np.concatenate([self._sorted, *self._new]))
-            self._new, self._waiting = [], 0
-        return self._sorted
+    def _sort(self) -> None:
+        words = np.concatenate([self._known, *self._new])
+        words.sort()
+        self._known = words[np.insert(words[1:] != words[:-1], 0, values=True)] if len(words) else words
+        self._new, self._waiting = [], 0
