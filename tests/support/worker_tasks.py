@@ -30,6 +30,7 @@ __all__ = [
     "hang",
     "huge",
     "leave",
+    "plant",
     "shout",
     "talk",
     "write_slowly",
@@ -49,7 +50,7 @@ def attempts(order: dict[str, Any], staging: Path, progress: Progress) -> dict[s
     for path in order["read"]:
         tries[f"read {path}"] = Path(path).read_bytes
     for path in order["list"]:
-        tries[f"list {path}"] = partial(os.listdir, path)
+        tries[f"list {path}"] = partial(_list, path)
     for path in order["write"]:
         tries[f"write {path}"] = partial(Path(path).write_bytes, b"x")
     for path in order["connect"]:
@@ -155,15 +156,58 @@ def talk(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str, 
     return {}
 
 
+def plant(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str, Any]:
+    """Leaves something else than an import's files, of the kind that the data set's name says; claims all is well."""
+    name = staging / "table-00000.parquet"
+    (staging / "quarantine.csv").write_text("row,column,reason\n")
+    source = order["mapping"]["source"]["path"]
+    files = [name.name]
+    match order["data_set"].removeprefix("plant-"):
+        case "link":
+            name.symlink_to(source)
+        case "hard-link":
+            (staging / "other").write_text("x")
+            name.hardlink_to(staging / "other")
+        case "folder":
+            name.mkdir()
+        case "pipe":
+            os.mkfifo(name)
+        case "foreign-name":
+            files = ["../../../vault/vault.key"]
+        case "twice":
+            name.write_text("x")
+            files *= 2
+        case "nothing":
+            files = []
+    return {
+        "files": files,
+        "source_name": "x",
+        "numbers": [1, 0, 0, 0, 0],
+        "reasons": [],
+        "counts": {},
+        "lost_events": [],
+    }
+
+
 def leave(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str, Any]:
     """What it knows of its surroundings."""
-    return {"environment": dict(os.environ), "arguments": Path("/proc/self/cmdline").read_text()}
+    return {
+        "environment": dict(os.environ),
+        "first environment": Path("/proc/self/environ").read_text(),
+        "arguments": Path("/proc/self/cmdline").read_text(),
+    }
 
 
 def _connect(family: int, place: object) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(2)
         probe.connect(place)  # type: ignore[arg-type]  # one test for every family
+
+
+def _list(path: str) -> None:
+    """A folder that is covered is empty, and tells nothing."""
+    if not list(Path(path).iterdir()):
+        raise FileNotFoundError
 
 
 def _fork() -> None:

@@ -21,9 +21,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedward_client.importer.program import landlock
+from fedward_client.importer.program import filtering, landlock
 from fedward_client.importer.program.confinement import Confinement
-from fedward_client.importer.program.filtering import filter_calls
 
 __all__ = ["confine"]
 
@@ -90,7 +89,7 @@ def confine(terms: Confinement) -> tuple[tuple[str, ...], tuple[str, ...]]:
         holds.append(f"Landlock {used}: only the source can be read, only the staging folder written")
     else:
         lacks.append("Landlock (Linux 5.13 or later, with landlock among the kernel's security modules)")
-    if filter_calls(_families(terms)):
+    if filtering.filter_calls(_families(terms)):
         holds.append("a filter of system calls: no other program, process or kind of socket")
     else:
         lacks.append("a filter of system calls (Linux on x86-64 or 64-bit ARM)")

@@ -1,0 +1,14 @@
+"""The importer's worker on a system that lacks some protections: named as arguments, so that each is tried alone."""
+
+from __future__ import annotations
+
+import sys
+
+from fedward_client.importer.program import filtering, landlock, worker
+
+if __name__ == "__main__":
+    if "landlock" in sys.argv[1:]:
+        landlock.version = lambda: 0
+    if "filter" in sys.argv[1:]:
+        filtering.filter_calls = lambda _families=(): False
+    worker.main()
