@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedward_client.cli import join, ledger, status, study
 from fedward_client.cli.data import import_file
+from fedward_client.cli.preflight import preflight
 from fedward_client.cli.run import run
 from fedward_shared.command_line import command_line
 from fedward_shared.console import run_command
@@ -16,6 +17,7 @@ app = command_line(
 )
 join.register(app)
 app.command("import")(import_file)
+app.command()(preflight)
 study.register(app)
 app.command()(run)
 status.register(app)

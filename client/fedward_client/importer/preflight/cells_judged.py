@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from fedward_client.importer.checking.checked import Counts
 from fedward_client.importer.mapping import Mapping as SiteMapping
-from fedward_client.importer.preflight.findings import Defect, Finding, Proposal, Severity
+from fedward_client.importer.preflight.findings import Defect, Finding, Kind, Proposal, Severity
 from fedward_client.importer.preflight.profile import CategoryFacts, NumberFacts, Profile
 from fedward_client.importer.preflight.spellings import MISSING, guess_spelling
 from fedward_client.importer.preflight.units_guess import UnitGuess, guess_unit
@@ -30,7 +30,8 @@ def cell_findings(profile: Profile, contract: DataContract, mapping: SiteMapping
     for facts in profile.numbers:
         column = declared[facts.name]
         if isinstance(column, NumberColumn):
-            yield from _number(facts, column, decimal_told=commas is not None)
+            confirmed = mapping.answer(facts.name).unit == column.unit != ""
+            yield from _number(facts, column, decimal_told=commas is not None, confirmed=confirmed)
     for facts in profile.categories:
         column = declared[facts.name]
         if isinstance(column, CategoryColumn):
@@ -59,15 +60,16 @@ def _decimal(profile: Profile, mapping: SiteMapping) -> Finding | None:
         "",
         f"{cells} cells of {names} would be numbers with {sign}.{doubt}",
         f'Say decimal = "{other}" in the mapping.',
-        Proposal("", decimal=other, strong=not doubt, choices=(",", ".")),
+        Proposal(Kind.DECIMAL, "", decimal=other, strong=not doubt, choices=(",", ".")),
     )
 
 
-def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool) -> Iterator[Finding]:
+def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool, confirmed: bool) -> Iterator[Finding]:
+    """Findings about one number column; `confirmed` where the mapping says that it has the contract's unit."""
     late = facts.counts.outside_window > facts.counts.valid
     guess = None if late else guess_unit(facts, column)
     if guess:
-        yield _unit(facts, guess)
+        yield _unit(facts, guess, confirmed=confirmed)
     cells = facts.counts.valid + facts.counts.wrong
     told = facts.other_decimal if decimal_told else 0
     if facts.not_a_number > told:
@@ -78,7 +80,7 @@ def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool) -> 
     yield from _empty(facts.name, facts.counts)
 
 
-def _unit(facts: NumberFacts, guess: UnitGuess) -> Finding:
+def _unit(facts: NumberFacts, guess: UnitGuess, *, confirmed: bool) -> Finding:
     said = facts.unit_here or "the contract's unit"
     if guess.shifted:
         times = guess.unit.removeprefix("× ")
@@ -99,16 +101,19 @@ def _unit(facts: NumberFacts, guess: UnitGuess) -> Finding:
             f"{guess.unit}, the others as {said}",
             "Does the source say which value has which unit (another column, another laboratory)? Convert them there.",
         )
-    there = (
-        f"the contract says {facts.unit}" if facts.unit_here == facts.unit else f"the mapping says {facts.unit_here}"
-    )
+    said = f"the mapping says {facts.unit_here}"
+    if confirmed:
+        said = f"the mapping confirms {facts.unit}"
+    elif facts.unit_here == facts.unit:
+        said = f"the contract says {facts.unit}"
+    proposal = Proposal(Kind.UNIT, facts.name, unit=guess.unit, strong=guess.strong, choices=_units(facts, guess.unit))
     return Finding(
-        Severity.WRONG,
+        Severity.LOOK if confirmed else Severity.WRONG,
         Defect.WRONG_UNIT,
         facts.name,
-        f"{facts.name} looks like {guess.unit}; {there}",
+        f"{facts.name} looks like {guess.unit}; {said}",
         f'If it is: unit = "{guess.unit}" under [columns.{facts.name}] in the mapping; the import then converts it.',
-        Proposal(facts.name, unit=guess.unit, strong=guess.strong, choices=_units(facts, guess.unit)),
+        None if confirmed else proposal,
     )
 
 
@@ -169,6 +174,7 @@ def _unknown(facts: CategoryFacts, known: Mapping[str, str]) -> Iterator[Finding
     some = len(values) + len(missing)
     distinct = f"{facts.unknown_distinct} unknown spellings" if facts.unknown_distinct > 1 else "one unknown spelling"
     proposal = Proposal(
+        Kind.SPELLINGS,
         facts.name,
         values=MappingProxyType(values),
         missing=tuple(missing),

@@ -111,7 +111,7 @@ def _patients(cohort: CohortFacts, contract: DataContract) -> Iterator[Finding]:
 
 def _duplicates(cohort: CohortFacts, contract: DataContract) -> Iterator[Finding]:
     if cohort.repeated:
-        share = cohort.repeated / (cohort.accepted + cohort.repeated)
+        share = cohort.repeated / cohort.accepted
         yield Finding(
             Severity.LOOK if share > _MANY else Severity.NOTE,
             Defect.DUPLICATES,

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from fedward_client.importer.checking.checked import Checked
 from fedward_client.importer.preflight.profile import CohortFacts
 from fedward_client.importer.preflight.sketches import KeySample
-from fedward_client.importer.quarantine import Reason
 from fedward_shared.contracts.cohort import DataContract
 
 if TYPE_CHECKING:
@@ -36,14 +35,13 @@ class CohortSketch:
         self._contract = contract
         self._people = KeySample(rows)
         self._records = KeySample(rows)
-        self._rows = self._accepted = self._rejected = self._excluded = self._dropped = 0
+        self._rows = self._accepted = self._rejected = self._excluded = 0
 
     def add(self, rows: int, checked: Checked) -> None:
         """Takes a batch of `rows` rows (those that could not be read included)."""
         self._rows += rows
         self._accepted += checked.table.height
-        self._rejected += len({one.row for one in checked.rejections if one.reason is not Reason.DUPLICATE})
-        self._dropped += sum(1 for one in checked.rejections if one.reason is Reason.DUPLICATE)
+        self._rejected += rows - checked.table.height - checked.excluded
         self._excluded += checked.excluded
         if checked.table.height:
             columns = self._hashes(checked.table)
@@ -54,7 +52,7 @@ class CohortSketch:
         """What was found; `sample` is a sample of accepted rows, for what chance explains."""
         people, share = self._people.rows(), self._people.share
         if not len(people):
-            return CohortFacts(self._rows, self._accepted, self._rejected, self._excluded, repeated=self._dropped)
+            return CohortFacts(self._rows, self._accepted, self._rejected, self._excluded)
         once = np.unique(people, axis=0)
         patients, index, records = np.unique(once[:, _PATIENT], return_inverse=True, return_counts=True)
         sides = np.bincount(index, once[:, _TEST], len(patients)) / records
@@ -73,7 +71,7 @@ class CohortSketch:
             training=scaled(int((sides < 1).sum())),
             most_records=int(records.max()),
             over=scaled(int((records > self._contract.records_per_patient).sum())),
-            repeated=scaled(repeated) + self._dropped,
+            repeated=scaled(repeated),
             shared=round(_shared_pairs(self._records.rows()) / self._records.share),
             chance=_chance(sample, self._accepted),
             conflicting=scaled(int(several.sum())),

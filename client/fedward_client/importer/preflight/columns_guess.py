@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from fedward_client.importer.mapping import ROW_NUMBER, Mapping
-from fedward_client.importer.preflight.findings import Defect, Finding, Proposal, Severity
+from fedward_client.importer.preflight.findings import Defect, Finding, Kind, Proposal, Severity
 from fedward_client.importer.preflight.profile import Profile
 from fedward_shared.contracts.cohort import DataContract
 
@@ -48,7 +48,7 @@ def guess_columns(profile: Profile, contract: DataContract, mapping: Mapping) ->
             "",
             "the source seems to have one column only: its cells are separated by another sign",
             f'Say separator = "{separator}" in [source] options.',
-            Proposal("", option=("separator", separator), strong=True, choices=(separator,)),
+            Proposal(Kind.OPTION, "", option=("separator", separator), strong=True, choices=(separator,)),
         )
         return
     if sum(bool(_VALUE.fullmatch(name)) for name in profile.columns) > len(profile.columns) / 2:
@@ -103,6 +103,7 @@ def _absent(name: str, contract: DataContract, mapping: Mapping, free: Sequence[
         what + guess,
         advice,
         Proposal(
+            Kind.COLUMN,
             name,
             source=choices[0] if choices else "",
             strong=sure,

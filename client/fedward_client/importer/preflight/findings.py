@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["Defect", "Finding", "Proposal", "Severity", "Verdict"]
+__all__ = ["Defect", "Finding", "Kind", "Proposal", "Severity", "Verdict"]
 
 
 class Severity(StrEnum):
@@ -57,15 +57,29 @@ class Defect(StrEnum):
     STRADDLING = "patients on both sides of the split"
 
 
+class Kind(StrEnum):
+    """What of a mapping a proposal sets."""
+
+    COLUMN = "column"
+    """`source`: the source's column; empty where none is like it."""
+    UNIT = "unit"
+    """`unit`: what the source has."""
+    DECIMAL = "decimal"
+    """`decimal`, for the whole source."""
+    OPTION = "option"
+    """`option`: a name and value of `[source]`."""
+    SPELLINGS = "spellings"
+    """`values` and `missing`: spellings there, and what each stands for; empty where nothing is guessed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change of the mapping that would mend a finding.
+    """A change of the mapping that would mend a finding: what `kind` says, and nothing else.
 
-    Exactly one of these is set: `source` (the source's column), `unit` (what the source has), `decimal`, `option` (a
-    name and value of `[source]`), or `values` and `missing` (spellings there, and what each stands for). `strong`
-    evidence is accepted by `--yes`. `choices` are what a person may answer instead, best first.
+    `strong` evidence is accepted by `--yes`. `choices` are what a person may answer instead, best first.
     """
 
+    kind: Kind
     column: str
     source: str = ""
     unit: str = ""

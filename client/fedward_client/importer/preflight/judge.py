@@ -13,6 +13,7 @@ from fedward_client.importer.preflight.drift import drift_findings
 from fedward_client.importer.preflight.findings import Defect, Finding, Severity, Verdict
 from fedward_client.importer.preflight.leaks import leak_findings
 from fedward_client.importer.preflight.profile import Profile
+from fedward_client.importer.quarantine import Reason
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import SiteTerms
 
@@ -60,6 +61,7 @@ def _all(
     found += leak_findings(profile, contract)
     found += drift_findings(profile, contract)
     found += _arrays(profile)
+    found += _events(profile)
     return found
 
 
@@ -85,6 +87,18 @@ def _arrays(profile: Profile) -> Iterator[Finding]:
             f"inputs have a mean of {arrays.mean:.2g} and a deviation of {arrays.deviation:.2g} where about 0 and 1 "
             "are expected",
             "Are pictures inverted, of another window or bit depth, or signals in another unit?",
+        )
+
+
+def _events(profile: Profile) -> Iterator[Finding]:
+    for lost in profile.lost:
+        unit = lost.reason == str(Reason.UNIT_UNKNOWN)
+        yield Finding(
+            Severity.LOOK if unit else Severity.NOTE,
+            Defect.LOST_EVENTS,
+            lost.column,
+            f"{lost.events} events of {lost.column} were not used: something {lost.reason}",
+            "Say which unit they have under [columns] in the mapping." if unit else "Look at them in the source.",
         )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "CohortFacts",
     "Composite",
     "LabelFacts",
+    "Lost",
     "NumberFacts",
     "Profile",
     "Quarantined",
@@ -199,6 +200,15 @@ class ArrayFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Events of one column (or channel) that were not used for one reason."""
+
+    column: str
+    reason: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """One line of the quarantine list."""
 
@@ -212,7 +222,7 @@ class Profile:
     """All that was measured. `absent` are contract columns that the source does not have (then little else is known).
 
     `columns` are the source's own names (for questions), `quarantine` the first lines of the list, `reasons` counts
-    all by column and reason, as (column, reason, lines).
+    all by column and reason, as (column, reason, lines). `lost` counts events that were not used.
     """
 
     columns: tuple[str, ...]
@@ -225,6 +235,7 @@ class Profile:
     arrays: ArrayFacts | None = None
     reasons: tuple[tuple[str, str, int], ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
+    lost: tuple[Lost, ...] = ()
 
     @property
     def counts(self) -> Mapping[str, Counts]:

@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 from fedward_client.importer.checking.check import Checker
 from fedward_client.importer.checking.checked import Checked, Counts
 from fedward_client.importer.checking.plan import make_plan
+from fedward_client.importer.events.windows import WithEvents
+from fedward_client.importer.importing import open_rows
 from fedward_client.importer.order import ImportOrder
+from fedward_client.importer.preflight.absence import absent_columns, without
+from fedward_client.importer.preflight.array_sketch import ARRAYS, array_facts, lost_events
 from fedward_client.importer.preflight.category_sketch import CategorySketch
 from fedward_client.importer.preflight.cohort_sketch import CohortSketch
 from fedward_client.importer.preflight.number_sketch import NumberSketch
-from fedward_client.importer.preflight.opening import absent_columns, open_rows, without
 from fedward_client.importer.preflight.profile import LabelFacts, NumberFacts, Profile, Quarantined
 from fedward_client.importer.preflight.raw_cells import raw_numbers, texts
 from fedward_client.importer.preflight.separation import columns_of, composites, separations, weight_of
 from fedward_client.importer.preflight.sketches import RowSample
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_client.importer.sources.source import ROW, Batch
-from fedward_shared.contracts.cohort import DataContract, NumberColumn
+from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
+from fedward_shared.manifest.parse import load
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,8 +80,7 @@ class Profiler:
 
     def add(self, batch: Batch, checked: Checked) -> None:
         """Takes one batch and what the checks made of it."""
-        unread = len({rejection.row for rejection in batch.rejections})
-        self._cohort.add(batch.table.height + unread, checked)
+        self._cohort.add(batch.table.height + len({one.row for one in batch.rejections}), checked)
         for name, counts in checked.counts.items():
             self._counts[name] = self._counts[name] + counts
         self._note(checked.rejections)
@@ -159,8 +162,6 @@ def profile_source(order: ImportOrder, scratch: Path, progress: Progress = lambd
         SourceDataError: the source cannot be read.
         UsageError: the mapping does not fit the contract.
     """
-    from fedward_shared.manifest.parse import load
-
     contract = load(order.manifest).data
     source = open_rows(order, contract, scratch)
     columns = source.columns()
@@ -168,12 +169,28 @@ def profile_source(order: ImportOrder, scratch: Path, progress: Progress = lambd
     kept = without(contract, order.mapping, absent)
     if kept is None:
         return Profile(columns=columns, absent=absent)
-    checker = Checker(*kept, columns)
-    profiler = Profiler(*kept, columns)
+    contract, mapping = kept
+    checker = Checker(contract, mapping, columns)
+    profiler = Profiler(contract, mapping, columns)
+    records = RowSample(ARRAYS) if contract.kind is DataKind.TENSOR else None
     for batch in source.batches(checker.columns):
-        profiler.add(batch, checker.check(batch))
+        checked = checker.check(batch)
+        profiler.add(batch, checked)
+        if records:
+            records.add(checked.table)
         progress(batch.done, batch.of)
-    return replace(profiler.profile(), absent=absent)
+    lost = lost_events(source.losses) if isinstance(source, WithEvents) else ()
+    profile = replace(profiler.profile(), absent=absent, lost=lost)
+    table = records.table() if records else None
+    if table is None or not table.height:
+        return profile
+    arrays = array_facts(table, contract, replace(order, mapping=mapping), scratch)
+    return replace(
+        profile,
+        arrays=arrays.facts,
+        quarantine=(*profile.quarantine, *arrays.quarantine)[:_LISTED],
+        lost=(*lost, *arrays.lost),
+    )
 
 
 def _floats(series: pl.Series) -> NDArray[np.float64]:

@@ -79,7 +79,7 @@ def unit_trials(raw: Numbers, column: NumberColumn, here: str) -> tuple[UnitTria
     as_said = converter(here, column.unit, column.substance)
     odd = ~_fits(as_said(raw), column, 1.0)
     trials = [_trial(here, raw, odd, as_said, column)]
-    others = (unit for unit in _alternatives(column.unit, column.substance) if unit != here)
+    others = (unit for unit in (column.unit, *_alternatives(column.unit, column.substance)) if unit != here)
     ways = [(unit, converter(unit, column.unit, column.substance)) for unit in others]
     ways += [(f"× {1 / power:g}", partial(np.multiply, power)) for power in _POWERS]
     return (*trials, *(_trial(unit, raw, odd, convert, column) for unit, convert in ways))

@@ -1,41 +1,18 @@
-"""Opens what an import would read, and leaves out of the contract what the source does not have."""
+"""Leaves out of the contract what the source does not have, so that the rest can be looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 
 from fedward_client.importer.checking.plan import contract_names
-from fedward_client.importer.events.windows import WithEvents, event_columns
+from fedward_client.importer.events.windows import event_columns
 from fedward_client.importer.mapping import ROW_NUMBER, Mapping
-from fedward_client.importer.order import ImportOrder
-from fedward_client.importer.sources.registry import open_events, open_source
-from fedward_client.importer.sources.source import Source
 from fedward_shared.contracts.arrays import Series
 from fedward_shared.contracts.cohort import DataContract
-from fedward_shared.errors import UsageError
 
-__all__ = ["absent_columns", "open_rows", "without"]
-
-
-def open_rows(order: ImportOrder, contract: DataContract, scratch: Path) -> Source:
-    """The source's rows, with the columns that the contract makes of events.
-
-    Raises:
-        UsageError: the mapping names no source, or it cannot be opened.
-        SourceDataError: it is damaged.
-    """
-    if order.mapping.source is None:
-        raise UsageError(
-            "nothing says which data to look at",
-            hint="Name the file after the study, or add [source] to the mapping.",
-        )
-    rows = open_source(order.mapping.source, order.folder)
-    if order.mapping.events is None or not event_columns(contract):
-        return rows
-    return WithEvents(rows, open_events(order.mapping.events, order.folder), contract, order.mapping, scratch)
+__all__ = ["absent_columns", "without"]
 
 
 def absent_columns(contract: DataContract, mapping: Mapping, columns: Sequence[str]) -> tuple[str, ...]:
