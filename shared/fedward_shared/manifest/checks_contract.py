@@ -65,7 +65,9 @@ def _tensor(data: DataContract, forms: list[str], declared: frozenset[str], find
     right = check_form(data.form, findings)
     if right and data.shape and data.shape != data.form.shape:
         findings.add(
-            _DATA, "shape", f"is {list(data.shape)}; must be {list(data.form.shape)}, as [data.{forms[0]}] says"
+            _DATA,
+            "shape",
+            f"is {list(data.shape)}; must be {list(data.form.shape)}, as [data.{forms[0]}] says, or left out",
         )
 
 

@@ -75,14 +75,14 @@ class Findings:
         place = f" (line {line})" if line else ""
         self.found.append((line or 0, f"{subject}{place}: {what}"))
 
-    def read(self, schema: type[Read], table: Path, values: Mapping[str, Any]) -> Read | None:
-        """The table as its class, or None after noting each of its mistakes."""
+    def read(self, schema: type[Read], table: Path, values: Mapping[str, Any], *inner: str) -> Read | None:
+        """The table as its class, or None after noting each of its mistakes. `inner` are names of tables in it."""
         try:
             return schema.model_validate(dict(values))
         except ValidationError as error:
             seen: set[tuple[str, str]] = set()
             for details in error.errors(include_url=False, include_context=False)[:MOST_FINDINGS]:
-                finding = _worded(schema, details)
+                finding = _worded(schema, details, inner)
                 if finding not in seen:
                     seen.add(finding)
                     self.add(table, *finding)
@@ -121,12 +121,12 @@ def _quoted(part: str) -> str:
     return text if text.startswith('"') else f'"{text}"'
 
 
-def _worded(schema: type[Table], details: ErrorDetails) -> tuple[str, str]:
+def _worded(schema: type[Table], details: ErrorDetails, inner_tables: tuple[str, ...]) -> tuple[str, str]:
     """Key and sentence for one of pydantic's errors."""
     name, *inner = details["loc"] or ("",)
     info = schema.model_fields.get(str(name))
     if info is None and details["type"] == "extra_forbidden":
-        return str(name), f"is not known here; {suggestion(str(name), schema.model_fields)}"
+        return str(name), f"is not known here; {suggestion(str(name), (*schema.model_fields, *inner_tables))}"
     right = (info.description if info else None) or "a text, a number, true, false, or a list of these"
     if details["type"] == "missing" and not inner:
         return str(name), f"is missing; must be {right}"

@@ -45,7 +45,7 @@ class Tables:
         if values is None:
             return None
         own = {key: value for key, value in values.items() if key not in inner}
-        return self.findings.read(kind, path, own)
+        return self.findings.read(kind, path, own, *inner)
 
     def count(self, *path: str) -> int:
         """How many tables are declared at `path`, right or wrong."""

@@ -510,7 +510,7 @@ MISTAKES: tuple[tuple[str, str, Changes, tuple[str, ...]], ...] = (
         "shape other than the form's",
         "images",
         (("shape = [1, 28, 28]", "shape = [1, 32, 32]"),),
-        ("[data] shape: is [1, 32, 32]; must be [1, 28, 28], as [data.image] says",),
+        ("[data] shape: is [1, 32, 32]; must be [1, 28, 28], as [data.image] says, or left out",),
     ),
     (
         "two channels",

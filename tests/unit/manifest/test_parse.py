@@ -8,13 +8,16 @@ import sys
 
 import pytest
 
-from fedward_shared.contracts.cohort import CategoryColumn, DataKind, NumberColumn
+from fedward_shared.contracts.arrays import Channel, Image, Pick, Series, Signal, Text
+from fedward_shared.contracts.augmentation import Augment
+from fedward_shared.contracts.cohort import CategoryColumn, DataKind, Holdout, NumberColumn, Outside, Rule, Timing
 from fedward_shared.contracts.study import LARGEST_MANIFEST, SiteTerms
 from fedward_shared.errors import StudyFileError
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
 from fedward_shared.manifest.template import template
 from fedward_shared.version import PROTOCOL, VERSION
+from tests.support.rich_study import RICH
 from tests.support.samples import TWO_SITES
 
 
@@ -48,6 +51,67 @@ def test_a_tensor_study_has_a_shape_and_no_columns() -> None:
     assert data.kind is DataKind.TENSOR
     assert data.input_shape == (1, 28, 28)
     assert data.columns == ()
+
+
+def test_every_key_of_a_table_is_read() -> None:
+    study = load(RICH.encode())
+    age, glucose, pain = study.data.columns
+
+    assert (study.data.encounter, study.data.time_zero, study.data.split) == ("stay", "admitted", None)
+    assert study.data.holdout == Holdout(0.25, "heart-2026")
+    assert study.data.include == (Rule("age", 40.0, 80.0), Rule("ward", values=("cardiology", "medicine")))
+    assert (study.data.label.time, study.data.label.reference) == ("diagnosed", (0.6, 0.4))
+    assert isinstance(age, NumberColumn)
+    assert isinstance(glucose, NumberColumn)
+    assert isinstance(pain, CategoryColumn)
+    assert (age.fill, age.outside, age.higher_in) == (50.0, Outside.MISSING, "disease")
+    assert age.reference == (30.0, 45.0, 55.0, 62.0, 75.0)
+    assert glucose.substance == "glucose"
+    assert glucose.timing == Timing((-48.0, 0.0), codes=("2345-7", "GLU"), pick=Pick.MEDIAN)
+    assert pain.timing == Timing((-24.0, 0.0), time="asked")
+    assert (pain.synonyms, pain.fill) == ((("typical", "1"), ("none", "4")), "4")
+    assert study.training.augment == Augment(copies=4, noise=0.1)
+
+
+def test_a_label_may_be_made_of_events() -> None:
+    label = load(RICH.replace('time = "diagnosed"', 'codes = ["I21"]\nwindow = [0, 720]').encode()).data.label
+
+    assert (label.codes, label.window, label.time) == (("I21",), (0.0, 720.0), "")
+
+
+def test_every_form_is_read() -> None:
+    forms = [load(template(kind).encode()).data.form for kind in ("images", "series", "signals", "text")]
+
+    image, series, signal, text = forms
+    assert image == Image("file", 1, 28, 28)
+    assert isinstance(series, Series)
+    assert (series.window, series.step, series.masks, series.deltas, series.hold) == (
+        (-48.0, 0.0),
+        1.0,
+        True,
+        True,
+        True,
+    )
+    lactate = Channel("lactate", "mmol/L", 0.0, 40.0, 2.0, 2.0, ("2524-7", "Lactate"), "lactate", Pick.LAST)
+    assert series.channels[-1] == lactate
+    assert isinstance(signal, Signal)
+    assert (signal.leads[0], signal.leads[-1], signal.rate, signal.samples, signal.limit) == ("I", "V6", 50.0, 500, 5.0)
+    assert text == Text("note")
+
+
+@pytest.mark.parametrize("kind", ["images", "series"])
+def test_the_shape_may_be_left_to_the_form(kind: str) -> None:
+    text = template(kind)
+    shaped = load(text.encode()).data
+    left = load("\n".join(line for line in text.split("\n") if not line.startswith("shape = ")).encode()).data
+
+    assert left.shape == ()
+    assert left.input_shape == shaped.input_shape == shaped.shape
+
+
+def test_no_change_to_records_is_no_augmentation() -> None:
+    assert load(RICH.replace("copies = 4\nnoise = 0.1", "copies = 1").encode()).training.augment is None
+    assert load(TWO_SITES.encode()).training.augment is None
 
 
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
