@@ -8,6 +8,7 @@ from torch import nn
 
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.models.heads import losses
+from fedward_shared.privacy.augmentation.plan import Augmentation, check_declared
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.descent import Descent
 from fedward_shared.privacy.flat import FlatModel
@@ -22,17 +23,27 @@ class PlainStepper:
 
     Records are shuffled and taken in minibatches of round(normaliser); after the last, shuffled anew. A step is one
     minibatch. `sampling_rate` and `records_per_patient` have no meaning here. Neither Opacus nor dp-accounting is
-    imported. A site without training records leaves the weights to weight decay and the prox term.
+    imported. A site without training records leaves the weights to weight decay and the prox term. `augmentation` is
+    what `training.augment` means for these records; the loss is then the mean over their changed copies.
     """
 
     def __init__(
-        self, model: nn.Module, data: TrainingSet, *, training: TrainingTerms, site: SiteTerms, source: RandomSource
+        self,
+        model: nn.Module,
+        data: TrainingSet,
+        *,
+        training: TrainingTerms,
+        site: SiteTerms,
+        source: RandomSource,
+        augmentation: Augmentation | None = None,
     ) -> None:
+        check_declared(augmentation, training)
         self._model = model
         self._model.train()
         self._data = data
         self._size = max(1, round(site.normaliser))
         self._source = source
+        self._augmentation = augmentation
         self._flat = FlatModel(model)
         self._descent = Descent(self._flat, training)
         self._waiting: Indices = np.zeros(0, dtype=np.int64)
@@ -44,7 +55,10 @@ class PlainStepper:
         if len(rows):
             for parameter, sink in self._flat.sinks.items():
                 parameter.grad = sink
-            torch.autograd.backward(losses(self._model(self._data.records[rows]), self._data.labels[rows]).mean())
+            records, labels = self._data.records[rows], self._data.labels[rows]
+            if self._augmentation is not None:
+                records, labels = self._augmentation(records, labels, self._source)
+            torch.autograd.backward(losses(self._model(records), labels).mean())
         self._descent.apply()
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 One release is ``(Σ clip(g_p, C) + N(0, σ²C²)) / normaliser``, where the sum runs over the patients p that Poisson
 sampling drew, and g_p is the mean (or declared sum) of the gradients of at most `records_per_patient` of p's records.
+Where changes of records are declared, a record's gradient is the mean over its changed copies (`augmentation`).
 
 Formal guarantees (neighbours: one patient added or removed; tests/unit/privacy and tests/adversarial test each)
   sensitivity   one patient changes the sum by at most C in L2 norm, and at most C(1 + 1e-4) as computed (`norms`,
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.models.heads import losses
+from fedward_shared.privacy.augmentation.plan import Augmentation, check_declared
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
 from fedward_shared.privacy.clipping import Clip, FlatClip
 from fedward_shared.privacy.cohort import TrainingSet
@@ -71,6 +73,7 @@ class PrivateStepper:
         loss: each record's loss; by default the cross-entropy of the study's models.
         way: how gradients are bounded. Only "fast" is fast; the others take models that it refuses.
         autocast: bfloat16 in the forward and backward pass (no loss scaling, which would depend on data).
+        augmentation: what `training.augment` means for these records.
 
     Raises:
         UsageError: the model cannot be trained this way: what stands against it, and what to do.
@@ -90,7 +93,9 @@ class PrivateStepper:
         loss: Loss = losses,
         way: Way = "fast",
         autocast: bool = False,
+        augmentation: Augmentation | None = None,
     ) -> None:
+        check_declared(augmentation, training)
         model.train()
         self._data = data
         self._site = site
@@ -98,6 +103,8 @@ class PrivateStepper:
         self._sigma = noise_multiplier
         self._most = records_per_patient
         self._source = source
+        self._augmentation = augmentation
+        self._copies = 1 if augmentation is None else augmentation.copies
         self._mean = training.within_patient == "mean"
         self._flat = FlatModel(model)
         self._descent = Descent(self._flat, training)
@@ -153,17 +160,22 @@ class PrivateStepper:
         if not (self._data.one_each and len(rows) == len(records)):
             where = torch.from_numpy(rows).to(records.device)
             records, labels = records[where], labels[where]
+        if self._augmentation is not None:
+            records, labels = self._augmentation(records, labels, self._source)
         grouping, shares = Grouping.one_each(len(rows)), None
-        if not self._data.one_each:
-            owner = torch.from_numpy(groups).to(records.device)
+        if not (self._data.one_each and self._copies == 1):
+            each = np.arange(patients) if self._data.one_each else groups
+            owner = torch.from_numpy(each if self._copies == 1 else np.repeat(each, self._copies)).to(records.device)
             grouping = Grouping.of(owner, patients)
             if self._mean:
                 shares = torch.bincount(owner, minlength=patients).to(self._flat.weights.dtype).reciprocal()[owner]
+            elif self._copies > 1:
+                shares = self._flat.weights.new_full((len(owner),), 1 / self._copies)
         self._sums.add(records, labels, shares, grouping)
 
     def _portions(self, chosen: Indices) -> Iterator[tuple[Indices, Indices, int]]:
         """The drawn records in portions of whole patients that fit in memory: rows, groups from 0, patients."""
-        most = self._sums.most_records
+        most = max(1, self._sums.most_records // self._copies)
         if self._data.one_each:
             for start in range(0, len(chosen), most):
                 part = chosen[start : start + most]

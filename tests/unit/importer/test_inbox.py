@@ -12,6 +12,7 @@ from fedward_client.imported import RECORD, file_digest, read_record, version_of
 from fedward_client.importer import inbox as inbox_module
 from fedward_client.importer.inbox import QUARANTINE, Staging
 from fedward_shared.errors import UsageError
+from fedward_shared.files import sync_folder
 from fedward_shared.manifest.contract import contract_digest
 from tests.support.cohorts import contract_of
 
@@ -86,7 +87,7 @@ def test_every_file_and_folder_is_synced_before_the_import_is_there(
 ) -> None:
     """In the order that a power cut asks for: files, their folder, and only then the rename and its folders."""
     steps: list[str] = []
-    fsync, rename, sync = os.fsync, Path.rename, inbox_module.sync_folder
+    fsync, rename, sync = os.fsync, Path.rename, sync_folder
 
     def synced(handle: int) -> None:
         steps.append(Path(f"/proc/self/fd/{handle}").readlink().name)

@@ -15,15 +15,19 @@ from fedward_shared.flower.identity import COORDINATOR_NODE, set_identity
 from fedward_shared.flower.records import arrays_of, record_of
 from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.randomness.noise import KeystreamSource, RandomSource
+from tests.support.samples import TWO_SITES
 from tests.support.training_orders import order_in, published_study
 
 torch.set_num_threads(1)
 
 
-def call(tmp_path: Path, kind: str, rows: int = 60) -> tuple[Message, list[bytes]]:
+AUGMENTED = TWO_SITES.replace("[strategy]", "[training.augment]\ncopies = 4\nnoise = 3.0\n\n[strategy]", 1)
+
+
+def call(tmp_path: Path, kind: str, rows: int = 60, text: str = TWO_SITES) -> tuple[Message, list[bytes]]:
     """The app's reply to the study's first instruction, and the digests that randomness was asked for."""
-    order = order_in(tmp_path, rows=rows)
-    _, study = published_study()
+    order = order_in(tmp_path, text, rows=rows)
+    _, study = published_study(text)
     data = open_data_set(order.data_folder, study.data)
     digests: list[bytes] = []
 
@@ -69,6 +73,19 @@ def test_conclude_writes_the_report_and_answers_with_nothing(tmp_path: Path) -> 
     report = json.loads((tmp_path / "reports" / "report.json").read_text())
     assert report["round"] == 2
     assert report["counts"]["test"]["rows"] == 16
+
+
+def test_declared_changes_of_records_are_made_in_training_and_never_in_evaluation(tmp_path: Path) -> None:
+    replies = [call(tmp_path, TRAIN, text=text)[0] for text in (TWO_SITES, AUGMENTED, AUGMENTED)]
+    plain, changed, again = (arrays_of(reply.content.array_records["arrays"]) for reply in replies)
+    for name, array in plain.items():
+        assert not np.array_equal(array, changed[name])
+        assert np.array_equal(changed[name], again[name])
+    reports = []
+    for text in (TWO_SITES, AUGMENTED):
+        call(tmp_path, CONCLUDE, text=text)
+        reports.append((tmp_path / "reports" / "test_scores.csv").read_bytes())
+    assert reports[0] == reports[1]
 
 
 def test_determinism_lasts_as_long_as_the_round(tmp_path: Path) -> None:

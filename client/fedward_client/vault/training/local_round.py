@@ -71,11 +71,14 @@ def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, so
     Raises:
         TrainingError: the study has not been published, so that its noise is not settled.
     """
+    from fedward_shared.privacy.augmentation.plan import augmentation_for
+
     terms = study.sites[site]
+    augmentation = augmentation_for(study.data, study.training.augment)
     if study.privacy.unsafe_no_privacy:
         from fedward_shared.privacy.plain import PlainStepper
 
-        return PlainStepper(model, data, training=study.training, site=terms, source=source)
+        return PlainStepper(model, data, training=study.training, site=terms, source=source, augmentation=augmentation)
     from fedward_shared.privacy.step import PrivateStepper
 
     if study.resolved is None:
@@ -89,4 +92,5 @@ def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, so
         noise_multiplier=study.resolved.sites[site].noise_multiplier,
         records_per_patient=study.data.records_per_patient,
         source=source,
+        augmentation=augmentation,
     )
