@@ -109,13 +109,16 @@ def spool_events(
 ) -> tuple[Runs, Losses]:
     """Copies the usable events to disk (`matching.EVENT_SCHEMA`).
 
-    `decimal` is the mapping's; a source whose format leaves no choice says so in `DECIMAL`.
+    `decimal` is the mapping's; a source whose format leaves no choice says so in `DECIMAL`. One that can find single
+    codes by itself has a method `narrowed`.
 
     Raises:
         SourceDataError: the source is damaged, or no event names its encounter where rows are told apart by it.
     """
     events = Runs(folder / "events", "hash", EVENT_SCHEMA)
     decimal = str(getattr(source, "DECIMAL", decimal))
+    if hasattr(source, "narrowed"):
+        source = source.narrowed(frozenset(code for measure in measures for code in measure.codes))
     reader = EventReader(measures, dated=rows.whose.time_zero is not None, decimal=decimal, aware=rows.aware)
     for table in reader.read_all(source):
         events.add(table)
