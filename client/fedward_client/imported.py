@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 
 from fedward_shared.contracts.cohort import DataContract
@@ -22,7 +23,6 @@ from fedward_shared.files import read_limited, write_atomic
 from fedward_shared.manifest.contract import contract_digest
 
 __all__ = [
-    "LARGEST_RECORD",
     "RECORD",
     "SHARD_BYTES",
     "TABLE_ROWS",
@@ -43,8 +43,8 @@ TABLE_ROWS = 1 << 18
 """The most rows of one Parquet file."""
 SHARD_BYTES = 1 << 28
 """The most bytes of arrays in one shard; a single larger record is a shard of its own."""
-LARGEST_RECORD = 1 << 20
-"""Bytes of the largest import.json: some nine thousand files, which are two terabytes."""
+_LARGEST_RECORD = 1 << 20
+"""Some nine thousand files, which are two terabytes."""
 _DIGEST = "[0-9a-f]{64}"
 _BROKEN = "Run fedward-site import again."
 
@@ -149,7 +149,7 @@ def read_record(folder: Path) -> ImportRecord:
         UsageError: it is missing, or is not what the importer writes.
     """
     try:
-        told = json.loads(read_limited(folder / RECORD, LARGEST_RECORD))
+        told = json.loads(read_limited(folder / RECORD, _LARGEST_RECORD))
         record = ImportRecord(**{**told, "files": tuple((name, digest) for name, digest in told["files"])})
         fine = _consistent(record)
     except (ValueError, KeyError, TypeError) as error:
@@ -166,6 +166,8 @@ def _consistent(record: ImportRecord) -> bool:
         and len({name for name, _ in record.files}) == len(digests)
         and all(re.fullmatch(_DIGEST, digest) for digest in (record.contract_digest, *digests))
         and record.version == version_of(digests, record.contract_digest)
+        and isinstance(record.imported_at, int | float)
+        and isfinite(record.imported_at)
         and type(record.rows_accepted) is int
         and record.rows_accepted >= 0
     )

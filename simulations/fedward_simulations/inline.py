@@ -8,16 +8,15 @@ nobody**. No site's own folder is opened for writing, so no site's ledger is eve
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from fedward_client.imported import read_record
 from fedward_client.vault.books.books import Books
 from fedward_client.vault.books.store import Store
 from fedward_client.vault.books.studies import StudyState
@@ -37,7 +36,6 @@ from fedward_shared.crypto.keys import new_signing_key, public_bytes
 from fedward_shared.crypto.round_key import certify
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
-from fedward_shared.files import read_limited
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.wire.codec import StudyOffer
 from fedward_shared.wire.parcel import Parcel
@@ -46,7 +44,6 @@ from fedward_simulations.randomness import SeededSource
 __all__ = ["InlineCourier", "InlineRun", "SiteRun", "run_inline"]
 
 _DATA_SET = "simulation"
-_LARGEST_RECORD = 1 << 20
 _KEY_SECONDS = 30 * 24 * 3600
 _PACING = Pacing(pace=Pace(settle=0.0, quorum=1.0))
 """Everybody is there from the start: who refuses the study now would refuse it for ever."""
@@ -168,14 +165,8 @@ class _OneImport:
     """The data sets of a simulated site: one."""
 
     def __init__(self, folder: Path) -> None:
-        content = read_limited(folder / "import.json", _LARGEST_RECORD)
-        try:
-            record: dict[str, Any] = json.loads(content)
-            contract = bytes.fromhex(record["contract_digest"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{folder / 'import.json'} is not what the importer writes") from error
-        version = hashlib.sha256(content).hexdigest()
-        self._import = Imported(_DATA_SET, version, contract, folder)
+        record = read_record(folder)
+        self._import = Imported(_DATA_SET, record.version, bytes.fromhex(record.contract_digest), folder)
 
     def names(self) -> tuple[str, ...]:
         return (_DATA_SET,)

@@ -5,15 +5,13 @@ Only the name, the version and the contract's digest are read here; records are 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fedward_client.imported import LARGEST_RECORD, RECORD
+from fedward_client.imported import RECORD, read_record
 from fedward_shared.errors import UsageError
-from fedward_shared.files import read_limited
 from fedward_shared.manifest.schema import SITE_NAME
 
 __all__ = ["DataSets", "Imported", "Inbox"]
@@ -56,16 +54,17 @@ class Inbox:
         """The newest import under this name, by the importer's own clock; None where there is none."""
         if not re.fullmatch(SITE_NAME, data_set):
             return None
-        found = [_read(data_set, path) for path in sorted((self._root / data_set).glob(f"*/{RECORD}"))]
+        found = [_read(data_set, path.parent) for path in sorted((self._root / data_set).glob(f"*/{RECORD}"))]
         dated = [each for each in found if each is not None]
         return max(dated, key=lambda each: each[0])[1] if dated else None
 
 
-def _read(data_set: str, path: Path) -> tuple[float, Imported] | None:
-    """One import and its time; None where its record is not what the importer writes."""
+def _read(data_set: str, folder: Path) -> tuple[float, Imported] | None:
+    """One import and its time; None where its record is not what the importer writes, or another folder's."""
     try:
-        record = json.loads(read_limited(path, LARGEST_RECORD))
-        contract = bytes.fromhex(record["contract_digest"])
-        return float(record["imported_at"]), Imported(data_set, path.parent.name, contract, path.parent)
-    except (ValueError, KeyError, TypeError, UsageError):
+        record = read_record(folder)
+    except UsageError:
         return None
+    if (record.data_set, record.version) != (data_set, folder.name):
+        return None
+    return record.imported_at, Imported(data_set, record.version, bytes.fromhex(record.contract_digest), folder)

@@ -93,7 +93,8 @@ def _payload_bytes(resolved: Resolved) -> int:
 
 def _seconds(study: Study, site: SiteTerms, parameters: int, payload: int) -> float:
     """A site's time for one round, all steps and both transfers, on the stated basis."""
-    records = site.size * site.sampling_rate * study.data.records_per_patient
+    copies = study.training.augment.copies if study.training.augment else 1
+    records = site.size * site.sampling_rate * study.data.records_per_patient * copies
     private = 1.0 if study.privacy.unsafe_no_privacy else _CLIPPING
     work = _FLOPS_A_WEIGHT * parameters * _reuse(study) * records * private
     step = _SECONDS_A_STEP + work / _FLOPS_A_SECOND

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fedward_client.imported import table_name
+from fedward_client.importer.inbox import Staging
 from fedward_client.vault.inbox import Inbox
 from fedward_client.vault.policy import Policy
 from fedward_client.vault.spending import pld
@@ -285,28 +287,32 @@ def test_unlocking_needs_a_lock_a_name_and_a_reason(site: Site, coordinator: Coo
     assert "the disk was replaced" in "".join(entry.says for entry in site.operations.journal())
 
 
-def write_import(inbox: Path, version: str, imported_at: float, digest: str) -> None:
-    folder = inbox / "cardiology" / version
-    folder.mkdir(parents=True)
-    record = {"contract_digest": digest, "imported_at": imported_at, "rows_accepted": 150}
-    (folder / "import.json").write_text(json.dumps(record))
+def write_import(inbox: Path, coordinator: Coordinator, imported_at: float, data_set: str = "cardiology") -> Path:
+    with Staging(inbox, lambda: imported_at) as staging:
+        (staging.folder / table_name(0)).write_bytes(repr(imported_at).encode())
+        _, folder = staging.publish(
+            coordinator.study.data, data_set=data_set, files=[table_name(0)], rows=(1, 0), source_name="", extra=()
+        )
+    return folder
 
 
 def test_the_inbox_finds_the_newest_import(tmp_path: Path, coordinator: Coordinator) -> None:
     digest = contract_digest(coordinator.study.data)
-    write_import(tmp_path, "bb", 5.0, digest.hex())
-    write_import(tmp_path, "aa", 7.0, digest.hex())
-    write_import(tmp_path, "cc", 9.0, "not hex")
+    write_import(tmp_path, coordinator, 5.0)
+    newest = write_import(tmp_path, coordinator, 7.0)
+    broken = write_import(tmp_path, coordinator, 9.0)
+    (broken / "import.json").write_text((broken / "import.json").read_text().replace(digest.hex(), "not hex"))
+    write_import(tmp_path, coordinator, 11.0).rename(tmp_path / "cardiology" / ("f" * 64))
+    write_import(tmp_path, coordinator, 13.0, "oncology").rename(tmp_path / "cardiology" / "moved")
     (tmp_path / "cardiology" / "dd").mkdir()
-    (tmp_path / ".importing").mkdir()
     found = Inbox(tmp_path).newest("cardiology")
     assert found is not None
-    assert (found.version, found.contract, found.folder) == ("aa", digest, tmp_path / "cardiology" / "aa")
+    assert (found.version, found.contract, found.folder) == (newest.name, digest, newest)
     assert Inbox(tmp_path).names() == ("cardiology",)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../inbox", "a/b", "/etc", "Cardiology", "."])
-def test_the_inbox_is_not_left_by_any_name(tmp_path: Path, name: str) -> None:
-    write_import(tmp_path / "inbox", "aa", 5.0, "00")
+def test_the_inbox_is_not_left_by_any_name(tmp_path: Path, coordinator: Coordinator, name: str) -> None:
+    write_import(tmp_path / "inbox", coordinator, 5.0)
     assert Inbox(tmp_path / "inbox").newest(name) is None
     assert Inbox(tmp_path / "elsewhere").names() == ()
