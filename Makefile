@@ -9,7 +9,7 @@ OUT    ?= demo-out
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long check format proto clean
+.PHONY: help venv demo test test-long check postgres format proto clean
 
 help: ## What can be made here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,17 @@ test: check ## The checks, then every test (about ten minutes on two cores)
 
 test-long: check ## The same with every count raised
 	FEDWARD_LONG=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+postgres: ## A PostgreSQL server for the tests that need one (Debian and Ubuntu; as root, or prints what to run)
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then \
+	  echo "A PostgreSQL server is installed; make test uses it: tests/integration/test_postgres.py"; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update && apt-get install --yes --no-install-recommends postgresql; \
+	elif command -v apt-get >/dev/null; then \
+	  echo "Run: sudo apt-get install postgresql"; exit 1; \
+	else \
+	  echo "Install PostgreSQL's server so that initdb is in PATH: https://www.postgresql.org/download/"; exit 1; \
+	fi
 
 format: $(STAMP) ## Formats and mends what can be mended by itself
 	$(BIN)/ruff check --fix-only --quiet .

@@ -339,8 +339,8 @@ def test_a_doctor_finds_nothing_at_a_healthy_site(
     join(home, consortium.invite())
     found = findings(home, consortium.clock)
     assert set(found) == {
-        "certificate", "coordinator", "clock", "who can read the keys", "isolation of the vault", "isolation of the importer",
-        "disk space", "vault", "ledger",
+        "certificate", "coordinator", "clock", "who can read the keys", "isolation of the vault",
+        "isolation of the importer", "disk space", "vault", "ledger",
     }  # fmt: skip
     assert {name: finding.state for name, finding in found.items() if finding.state is State.FAIL} == {}
 

@@ -78,6 +78,18 @@ def test_an_import_is_published_whole(tmp_path: Path, home: SiteHome) -> None:
     assert list((home.inbox / ".importing").iterdir()) == [home.inbox / ".importing" / "lock"]
 
 
+def test_an_inbox_of_a_group_can_be_read_by_it_and_by_nobody_else(tmp_path: Path, home: SiteHome) -> None:
+    home.inbox.chmod(0o2770)
+
+    folder = _run(_order(tmp_path), home)
+    again = _run(_order(tmp_path), home)
+
+    assert again == folder
+    assert {path.stat().st_mode & 0o7777 for path in folder.iterdir()} == {0o640}
+    assert {path.stat().st_mode & 0o7777 for path in (folder, folder.parent)} == {0o2750}
+    assert (home.inbox / ".importing").stat().st_mode & 0o077 == 0
+
+
 def test_the_worker_writes_what_the_same_process_would(tmp_path: Path, home: SiteHome) -> None:
     from fedward_client.importer.importing import import_here
 

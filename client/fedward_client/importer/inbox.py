@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fedward_client.imported import ImportRecord, open_regular, record_of, write_record
+from fedward_client.imported import RECORD, ImportRecord, open_regular, record_of, write_record
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.errors import UsageError
 from fedward_shared.files import FolderLock, sync_folder
@@ -103,9 +103,15 @@ class Staging:
             for name in (*files, *extra):
                 (self.folder / name).replace(target / name)
             write_record(target, record)
+            (target / RECORD).chmod(_modes(self._inbox)[1])
             return record, target
         write_record(self.folder, record)
-        target.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        folder_mode, file_mode = _modes(self._inbox)
+        (self.folder / RECORD).chmod(file_mode)
+        self.folder.chmod(folder_mode)
+        if not target.parent.is_dir():
+            target.parent.mkdir()
+            target.parent.chmod(folder_mode)
         self.folder.rename(target)
         sync_folder(target.parent)
         sync_folder(self._inbox)
@@ -115,12 +121,23 @@ class Staging:
         """Makes the named files durable and the owner's own, and removes everything else."""
         for name in sorted(names):
             with open_regular(self.folder / name) as file:
-                os.fchmod(file.fileno(), _FILE_MODE)
+                os.fchmod(file.fileno(), _modes(self._inbox)[1])
                 os.fsync(file.fileno())
         for path in self.folder.iterdir():
             if path.name not in names:
                 _remove(path)
         sync_folder(self.folder)
+
+
+def _modes(inbox: Path) -> tuple[int, int]:
+    """Of folders and files: for their owner alone, or, where the inbox is a group's (set-group-ID), for it to read.
+
+    An importer with a user of its own needs that: the vault is then in the inbox's group.
+    """
+    groups = stat.S_ISGID | stat.S_IRGRP
+    if inbox.stat().st_mode & groups == groups:
+        return _FOLDER_MODE | stat.S_ISGID | stat.S_IRGRP | stat.S_IXGRP, _FILE_MODE | stat.S_IRGRP
+    return _FOLDER_MODE, _FILE_MODE
 
 
 def _remove(path: Path) -> None:
