@@ -116,11 +116,12 @@ def _replaced(
     found = {}
     for there, here in values.items():
         if canonical(here) not in meanings:
-            near = difflib.get_close_matches(here, list(meanings), n=1)
+            known = {spelling.casefold(): spelling for spelling in meanings}
+            near = difflib.get_close_matches(here.casefold(), list(known), n=1)
             listed = ", ".join(map(repr, offered))
             raise UsageError(
                 f"the mapping turns a value of {name!r} into {here!r}, which the contract does not have",
-                hint=f"Did you mean {near[0]!r}?" if near else f"It has: {listed}.",
+                hint=f"Did you mean {known[near[0]]!r}?" if near else f"It has: {listed}.",
             )
         found[canonical(there)] = meanings[canonical(here)]
     return found
