@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.imports_cases import Case, study, table_cases
+from benchmarks.imports_data import data_cases
 
 __all__ = ["Result", "main", "measure"]
 
@@ -129,7 +130,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name holds this text")
     parser.add_argument("--sizes", type=float, nargs="*", default=[0.1, 0.5, 2.0], help="gigabytes of generated CSV")
     chosen = parser.parse_args()
-    found = results(table_cases(chosen.sizes), chosen.data, chosen.only)
+    cases = [*data_cases(chosen.data), *table_cases(chosen.sizes)]
+    found = results(cases, chosen.data, chosen.only)
     if not chosen.json:
         show(found)
         return

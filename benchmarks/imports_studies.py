@@ -6,11 +6,10 @@ that refused every such patient would have few left.
 
 from __future__ import annotations
 
-from fedward_simulations.generate.studies import Question, study_text
+__all__ = ["CINC", "CINC_NUMBERS", "ELECTROCARDIOGRAMS", "FILMS", "dialogues", "tcga"]
 
-__all__ = ["CINC", "DIALOGUES", "ELECTROCARDIOGRAMS", "FILMS", "TCGA", "TCGA_COLUMNS", "manifest"]
-
-_SITE = {"site": 400}
+Terms = tuple[str, float, float, float, float]
+"""Unit, range, centre, scale."""
 
 _VITALS = {
     "DiasABP": ("mmHg", 20, 140, 60, 14),
@@ -63,12 +62,7 @@ _ONCE = {
 _STATES = ("Gender", "CCU", "CSRU", "SICU")
 
 
-def manifest(question: Question) -> bytes:
-    """A study of one site that asks this question."""
-    return study_text("import-benchmark", question, _SITE).encode()
-
-
-def _number(name: str, terms: tuple[str, float, float, float, float]) -> str:
+def _number(name: str, terms: Terms) -> str:
     unit, low, high, centre, scale = terms
     return (
         f'[data.columns."{name}"]\ntype = "number"\nunit = "{unit}"\nrange = [{low}, {high}]\ncentre = {centre}\n'
@@ -80,14 +74,17 @@ def _state(name: str, values: str = '["0", "1"]') -> str:
     return f'[data.columns."{name}"]\ntype = "category"\nvalues = {values}\nmissing = [""]\n'
 
 
-def _cinc() -> Question:
-    numbers = {
-        **_ONCE,
-        **{f"{stem}_{when}": terms for stem, terms in _VITALS.items()
-           for when in ("first", "last", "lowest", "highest", "median")},
-        **{f"{stem}_{when}": terms for stem, terms in _LABORATORY.items() for when in ("first", "last")},
-    }  # fmt: skip
-    data = """\
+CINC_NUMBERS: dict[str, Terms] = {
+    **_ONCE,
+    **{f"{stem}_{when}": terms for stem, terms in _VITALS.items()
+       for when in ("first", "last", "lowest", "highest", "median")},
+    **{f"{stem}_{when}": terms for stem, terms in _LABORATORY.items() for when in ("first", "last")},
+}  # fmt: skip
+"""Every number of the CinC 2012 table that may be an input; what would tell the outcome is left out."""
+
+CINC = "\n".join(
+    [
+        """\
 [data]
 kind = "table"
 patient = "recordid"
@@ -98,23 +95,17 @@ column = "In-hospital_death"
 classes = [["0"], ["1"]]
 names = ["survived", "died"]
 
-"""
-    columns = [_number(name, terms) for name, terms in numbers.items()] + [_state(name) for name in _STATES]
-    return Question("death in hospital, from two days of intensive care", _LOGISTIC, data + "\n".join(columns))
-
-
-_LOGISTIC = '[model]\nname = "logistic"'
-
-CINC = _cinc()
+""",
+        *(_number(name, terms) for name, terms in CINC_NUMBERS.items()),
+        *map(_state, _STATES),
+    ]
+)
 """PhysioNet/CinC Challenge 2012, set a: one row a stay."""
 
-TCGA_COLUMNS = 38
-"""Columns of TCGA-BRCA beside age that hold 0 or 1."""
 
-
-def TCGA(states: list[str]) -> Question:  # noqa: N802 - a question with a gap, used like the others
-    """TCGA-BRCA: death within the follow-up; the time of it is for the survival models to use."""
-    data = """\
+def tcga(states: list[str]) -> str:
+    """TCGA-BRCA: death within the follow-up; `states` are the columns beside age, which hold 0 or 1."""
+    head = """\
 [data]
 kind = "table"
 patient = "pid"
@@ -126,14 +117,10 @@ classes = [["0"], ["1"]]
 names = ["alive", "died"]
 
 """
-    age = _number("age_at_index", ("years", 18, 110, 58, 13))
-    return Question("death from breast cancer", _LOGISTIC, data + "\n".join([age, *map(_state, states)]))
+    return "\n".join([head, _number("age_at_index", ("years", 18, 110, 58, 13)), *map(_state, states)])
 
 
-FILMS = Question(
-    "pneumonia on a child's chest film",
-    '[model]\nname = "cnn"\n\n[model.options]\nchannels = [8, 16]\nhidden = 32',
-    """\
+FILMS = """\
 [data]
 kind = "tensor"
 patient = "film"
@@ -149,14 +136,10 @@ file = "file"
 channels = 1
 height = 28
 width = 28
-""",
-)
+"""
 """PneumoniaMNIST, written as PNG files beforehand."""
 
-ELECTROCARDIOGRAMS = Question(
-    "anything but a normal electrocardiogram",
-    '[model]\nname = "gru"\n\n[model.options]\nhidden = 16\nlayers = 1',
-    """\
+ELECTROCARDIOGRAMS = """\
 [data]
 kind = "tensor"
 patient = "patient_id"
@@ -174,19 +157,13 @@ rate = 100
 seconds = 10
 unit = "mV"
 scale = 0.25
-""",
-)
+"""
 """PTB-XL, written as WFDB records beforehand."""
 
 
-def DIALOGUES(headers: list[str]) -> Question:  # noqa: N802 - a question with a gap, used like the others
+def dialogues(headers: list[str]) -> str:
     """MTS-Dialog: which section of a note a dialogue becomes."""
-    listed = ", ".join(f'["{header}"]' for header in headers)
-    names = ", ".join(f'"{header}"' for header in headers)
-    return Question(
-        "the section that a dialogue belongs to",
-        _LOGISTIC,
-        f"""\
+    return f"""\
 [data]
 kind = "tensor"
 patient = "ID"
@@ -194,13 +171,12 @@ holdout = {{ share = 0.25, key = "mts-dialog" }}
 
 [data.label]
 column = "section_header"
-classes = [{listed}]
-names = [{names}]
+classes = {[[header] for header in headers]}
+names = {headers}
 
 [data.text]
 column = "dialogue"
 form = "bag"
 buckets = 4096
 ngrams = 2
-""",
-    )
+"""
