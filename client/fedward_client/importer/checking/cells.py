@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -29,6 +30,7 @@ def text(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return cell.cast(pl.String).fill_null("")
 
 
+@cache
 def parse_number(spelling: str, decimal: str = ".") -> float | None:
     """One text as a finite number; None where it is none."""
     cell = text(pl.col("cell"), pl.String())
