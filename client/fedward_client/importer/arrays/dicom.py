@@ -98,7 +98,7 @@ def open_dicom(content: bytes, *, largest: int) -> DicomFile:
     file = DicomFile(
         elements=elements,
         syntax=syntax,
-        frames=int(elements.get("NumberOfFrames") or 1),
+        frames=int(_number(elements, "NumberOfFrames", 1)),
         rows=int(elements.Rows),
         columns=int(elements.Columns),
         photometric=str(elements.PhotometricInterpretation).strip(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ _DIRECTORY = b"1.2.840.10008.1.3.10"
 _IMPLICIT = "1.2.840.10008.1.2"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_MOST_ELEMENTS = 100_000
 
 
 def is_dicom(content: bytes) -> bool:
@@ -79,7 +80,7 @@ def read_elements(content: bytes, keywords: Sequence[str], *, largest: int) -> D
             raise UnreadableError(Reason.TOO_LARGE)
         if not unpacker.eof:
             raise UnreadableError(Reason.UNREADABLE)
-    return _parsed(body, syntax, keywords, None)
+    return _parsed(body, syntax, keywords, _Stop(None))
 
 
 def read_headers(start: bytes, keywords: Sequence[str], *, largest: int) -> tuple[Dataset, bool]:
@@ -91,24 +92,31 @@ def read_headers(start: bytes, keywords: Sequence[str], *, largest: int) -> tupl
     """
     from pydicom.tag import Tag
 
-    last = max(Tag(keyword) for keyword in keywords)
-    past = False
-
-    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
-        nonlocal past
-        past = past or tag > last
-        return past
-
+    stop = _Stop(max(Tag(keyword) for keyword in keywords))
     syntax, place = transfer_syntax(start)
     body = start[place:]
     if syntax == _DEFLATED:
         body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, largest)
-    return _parsed(body, syntax, keywords, stop), past
+    return _parsed(body, syntax, keywords, stop), stop.past
 
 
-def _parsed(
-    body: bytes, syntax: str, keywords: Sequence[str], stop: Callable[[BaseTag, str | None, int], bool] | None
-) -> Dataset:
+class _Stop:
+    """Tells pydicom to stop after the element `last`, and gives up on a file of more elements than any has."""
+
+    def __init__(self, last: int | None) -> None:
+        self.past = False
+        self._last, self._left = last, _MOST_ELEMENTS
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG002 - pydicom's signature
+        """Whether to stop before this element."""
+        self._left -= 1
+        if self._left < 0:
+            raise UnreadableError(Reason.UNREADABLE)
+        self.past = self._last is not None and tag > self._last
+        return self.past
+
+
+def _parsed(body: bytes, syntax: str, keywords: Sequence[str], stop: _Stop) -> Dataset:
     from pydicom import config
     from pydicom.filereader import read_dataset
     from pydicom.tag import Tag

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedward_client.importer.arrays.fitting import between, fit_image, window_ends
+from fedward_client.importer.arrays.png_chunks import is_whole
 from fedward_client.importer.quarantine import Reason, UnreadableError
 from fedward_shared.contracts.arrays import Image
 
@@ -27,6 +28,7 @@ _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")
 _CLEAR = ("PA", "LA", "RGBA")
 _WHITE_IS_ZERO = 262
 _TILES = (322, 323)
+_JPEG_END, _JPEG_SCAN = b"\xff\xd9", b"\xff\xda"
 
 
 def read_picture(content: bytes, form: Image, *, largest: int) -> NDArray[np.float32]:
@@ -62,8 +64,9 @@ def _check(picture: Picture, content: bytes, largest: int) -> None:
         raise UnreadableError(Reason.TOO_LARGE)
     if getattr(picture, "is_animated", False) or picture.format not in {"PNG", "JPEG", "TIFF"}:
         raise UnreadableError(Reason.WRONG_SHAPE)
-    ended = {"PNG": b"IEND" in content[-4096:], "JPEG": content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")}
-    if not ended.get(picture.format, True):
+    if picture.format == "PNG" and not is_whole(content):
+        raise UnreadableError(Reason.UNREADABLE)
+    if picture.format == "JPEG" and content.rfind(_JPEG_END) < content.rfind(_JPEG_SCAN):
         raise UnreadableError(Reason.UNREADABLE)
 
 

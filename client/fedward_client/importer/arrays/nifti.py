@@ -47,7 +47,7 @@ def read_nifti(content: bytes, form: Volume, *, largest: int) -> NDArray[np.floa
     end = start + math.prod(sides) * kind.itemsize
     if end > largest:
         raise UnreadableError(Reason.TOO_LARGE)
-    if kind.kind not in "iuf" or start < int(header["sizeof_hdr"]):
+    if kind.kind not in "iuf" or start < int(header["sizeof_hdr"]) or np.isinf(header["scl_slope"]):
         raise UnreadableError(Reason.UNREADABLE)
     affine = _affine(header)
     if packed:
@@ -69,7 +69,7 @@ def _header(start: bytes) -> Nifti1Header:
 
     for kind, size, magic in ((Nifti1Header, _HEADER_1, start[344:348]), (Nifti2Header, _HEADER_2, start[4:8])):
         if magic in {b"n+1\0", b"n+2\0"} and len(start) >= size and _claims(start, size):
-            return kind(start[:size], check=True)  # type: ignore[no-untyped-call]
+            return kind(start[:size], check=False)  # type: ignore[no-untyped-call]
     raise UnreadableError(Reason.UNREADABLE)
 
 

@@ -102,6 +102,7 @@ def test_what_is_no_dicom_file_is_told_by_its_number(folder: Path) -> None:
     assert told == [(1, "(row)", Reason.UNREADABLE), (3, "(row)", Reason.NO_FILE), (5, "(row)", Reason.NO_FILE)]
 
 
+@pytest.mark.filterwarnings("ignore:The value for the data element:UserWarning")
 def test_long_headers_are_read_to_the_tag(tmp_path: Path) -> None:
     content = dicom(PIXELS, ImageComments="x" * 900, StudyID="7", PatientComments="y" * 9000, ViewPosition="AP")
     longer = dicom(PIXELS, ImageComments="x" * 900, StudyID="7", PatientComments="y" * 900_000, ViewPosition="AP")
