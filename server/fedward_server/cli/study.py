@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,8 +37,14 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 def init(
     file: Annotated[Path | None, typer.Argument(help="The file to write [default: study.toml in --home].")] = None,
     template: Annotated[
-        str, typer.Option("--from-template", help="table (rows of a table), images, series, signals or text.")
-    ] = "table",
+        str | None,
+        typer.Option("--from-template", help="table (rows of a table; the default), images, series, signals or text."),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--from", help="A CSV table to draft the contract from, one question at a time."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --from: take every proposed answer.")] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Write a commented study file to start from. It passes `study check` as it is."""
@@ -45,14 +52,48 @@ def init(
     from fedward_shared.manifest.template import template as text_of
 
     path = file or home / "study.toml"
-    text = text_of(template)
+    if table is not None and template is not None:
+        raise UsageError("--from and --from-template are both given", hint="Keep one of the two.")
     if path.exists():
         raise UsageError(f"{path} exists already", hint="Choose another name, or remove the file first.")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", hint="Make it first, or name another file.")
+    text = text_of(template or "table") if table is None else _drafted(table, yes=yes)
     write_atomic(path, text.encode(), mode=_READABLE)
-    say(f"Wrote {path}, with example values. Edit it to fit.")
+    say(f"Wrote {path}, with {'example' if table is None else 'proposed'} values. Edit it to fit.")
     next_step(f"fedward-coordinator study check {path}", "what is wrong with it, and what it will cost")
+
+
+def _drafted(table: Path, *, yes: bool) -> str:
+    """A study file made of a table, by questions or, with `yes`, by the proposed answers."""
+    import re
+    import secrets
+
+    from fedward_server import inspection
+
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody is there to answer", hint="Run it in a terminal, or add --yes to take every default.")
+    sample = inspection.read_sample(table)
+    profiles = inspection.profile(sample)
+    say(
+        f"Read {sample.rows} rows of {table.name}{'' if sample.complete else ' (its first; the others were not read)'}."
+    )
+    say("Ranges, centres and lists of values are taken from this table, and a study file is public:")
+    say("use a table that may be described in public, such as a published or generated one.")
+    for what in sample.left_out:
+        say(f"left out: {what}")
+    if sample.ragged:
+        say(f"left out: {sample.ragged} rows with another number of cells than the header")
+    if not yes:
+        say('Press Enter to take the answer in brackets; answer "!" to take all that follow.')
+    name = re.sub(r"[^a-z0-9]+", "-", table.stem.lower()).strip("-")[:63] or "study"
+    talk = inspection.Interview(ask=_prompt, say=say, hurried=yes)
+    choices = inspection.interview(sample, profiles, talk, name=name, key=f"{name}-{secrets.token_hex(8)}")
+    return inspection.draft(sample, profiles, choices)
+
+
+def _prompt(question: str, default: str) -> str:
+    return str(typer.prompt(f"\n{question}\n", default=default, prompt_suffix=" "))
 
 
 @study_app.command("check")
