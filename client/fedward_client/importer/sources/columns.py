@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 
+from fedward_client.importer.sources.source import ROW
 from fedward_shared.errors import SourceDataError
 
 __all__ = ["MOST_COLUMNS", "check_names", "positions"]
@@ -20,10 +21,12 @@ def check_names(names: Sequence[str], source: str) -> tuple[str, ...]:
     """The names of a header (blank cells are columns without a name, and cannot be asked for).
 
     Raises:
-        SourceDataError: none has a name, two have the same, or there are too many.
+        SourceDataError: none has a name, two have the same, one is called `ROW`, or there are too many.
     """
     if not any(names):
         raise SourceDataError(f"{source}: the first line must name the columns", hint="Is the file empty?")
+    if ROW in names:
+        raise SourceDataError(f"{source}: a column is called {ROW!r}, as our own", hint="Rename or remove it.")
     if len(names) > MOST_COLUMNS:
         raise SourceDataError(f"{source}: more than {MOST_COLUMNS} columns", hint="Is it the right file?")
     twice = [name for name, count in Counter(names).items() if name and count > 1]

@@ -78,15 +78,21 @@ class CsvBytes:
 
         Raises:
             SourceDataError: it is not in the encoding, no text, damaged, or inflates to absurd sizes.
+            UsageError: reading it fails.
         """
         raw = self._inflated(size) if self._packed else self._plain(size)
-        first = next(raw, b"")
-        self._check_start(first)
-        if self._encoding in {"utf-8", "utf-8-sig"}:
-            yield first.removeprefix(BOM)
-            yield from raw
-        else:
-            yield from self._recoded(first, raw)
+        try:
+            first = next(raw, b"")
+            self._check_start(first)
+            if self._encoding in {"utf-8", "utf-8-sig"}:
+                yield first.removeprefix(BOM)
+                yield from raw
+            else:
+                yield from self._recoded(first, raw)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read {self._name}: {error.strerror}", hint="Is its disk, or its share, still there?"
+            ) from error
 
     def _plain(self, size: int) -> Iterator[bytes]:
         while piece := self._file.read(size):

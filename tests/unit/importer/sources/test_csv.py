@@ -16,7 +16,7 @@ from fedward_client.importer.sources.source import ROW, Batch, Source
 from fedward_shared.errors import SourceDataError, UsageError
 
 
-def _open(tmp_path: Path, content: bytes, name: str = "source.csv", **options: Option) -> Source:
+def _open(tmp_path: Path, content: bytes, name: str = "source.csv", /, **options: Option) -> Source:
     (tmp_path / name).write_bytes(content)
     return open_source(SourceTerms("csv", Path(name), options), tmp_path)
 
