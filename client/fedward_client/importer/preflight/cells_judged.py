@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from fedward_client.importer.checking.checked import Counts
 from fedward_client.importer.mapping import Mapping as SiteMapping
 from fedward_client.importer.preflight.findings import Defect, Finding, Kind, Proposal, Severity
-from fedward_client.importer.preflight.profile import CategoryFacts, NumberFacts, Profile
+from fedward_client.importer.preflight.profile import CategoryFacts, NumberFacts, Profile, Unknown
 from fedward_client.importer.preflight.spellings import MISSING, guess_spelling
 from fedward_client.importer.preflight.units_guess import UnitGuess, guess_unit
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
@@ -19,6 +19,8 @@ _NOTED = 0.01
 _MANY = 0.05
 _MOST_COMMAS = 0.5
 _EMPTY = 0.95
+_FEWEST_CODES = 3
+_MOST_CODES = 0.5
 
 
 def cell_findings(profile: Profile, contract: DataContract, mapping: SiteMapping) -> Iterator[Finding]:
@@ -71,13 +73,36 @@ def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool, con
     if guess:
         yield _unit(facts, guess, confirmed=confirmed)
     cells = facts.counts.valid + facts.counts.wrong
-    told = facts.other_decimal if decimal_told else 0
+    beyond = 0 if guess else facts.out_of_range + facts.counts.beyond_range
+    codes = [code for code in facts.codes if code.cells >= _FEWEST_CODES and not (guess and _is_number(code))]
+    coded = sum(code.cells for code in codes if _is_number(code))
+    if codes:
+        sure = not column.required and coded >= _MOST_CODES * beyond
+        yield _codes(facts, codes, cells, sure=sure)
+    told = sum(code.cells for code in codes if not _is_number(code)) + (facts.other_decimal if decimal_told else 0)
     if facts.not_a_number > told:
         yield _not_numbers(facts, facts.not_a_number - told, cells)
-    beyond = facts.out_of_range + facts.counts.beyond_range
-    if beyond and not guess:
-        yield _out_of_range(facts, beyond, cells)
+    if beyond > coded:
+        yield _out_of_range(facts, beyond - coded, cells)
     yield from _empty(facts.name, facts.counts)
+
+
+def _codes(facts: NumberFacts, codes: Sequence[Unknown], cells: int, *, sure: bool) -> Finding:
+    count = sum(code.cells for code in codes)
+    said = ", ".join(code.text or "nothing" for code in codes)
+    return Finding(
+        _weight(count, cells),
+        Defect.MISSING_CODES,
+        facts.name,
+        f"{count} cells of {facts.name} ({count / max(cells, 1):.0%}) say {said}, which usually means: not measured",
+        f"If it does: name it in missing under [columns.{facts.name}] in the mapping. Where the study requires a "
+        "value, such rows stay out.",
+        Proposal(Kind.SPELLINGS, facts.name, missing=tuple(code.text for code in codes), strong=sure),
+    )
+
+
+def _is_number(code: Unknown) -> bool:
+    return code.text.removeprefix("-").isdecimal()
 
 
 def _unit(facts: NumberFacts, guess: UnitGuess, *, confirmed: bool) -> Finding:

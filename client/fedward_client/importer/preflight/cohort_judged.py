@@ -24,7 +24,17 @@ def import_stops(profile: Profile, max_rejected: float) -> bool:
     cohort = profile.cohort
     if profile.absent or not cohort.accepted:
         return True
-    return cohort.rejected > max_rejected * (cohort.accepted + cohort.rejected)
+    rejected = cohort.rejected + _without_array(profile)
+    return rejected > max_rejected * (cohort.accepted + cohort.rejected)
+
+
+def _without_array(profile: Profile) -> int:
+    """About how many accepted rows have no usable array, from the share of those that were tried."""
+    arrays = profile.arrays
+    if arrays is None or not arrays.tried:
+        return 0
+    lost = sum(unreadable.records for unreadable in arrays.unreadable)
+    return round(profile.cohort.accepted * lost / arrays.tried)
 
 
 def cohort_findings(
@@ -48,16 +58,17 @@ def _taken(profile: Profile, max_rejected: float) -> Iterator[Finding]:
         )
     elif import_stops(profile, max_rejected):
         of = cohort.accepted + cohort.rejected
+        lost = cohort.rejected + _without_array(profile)
         reasons = "; ".join(f"{column} {reason}: {count}" for column, reason, count in profile.reasons[:_MOST_NAMED])
+        most = f" (most often: {reasons})" if reasons else ""
         yield Finding(
             Severity.STOPS,
             Defect.REJECTED,
             "",
-            f"{cohort.rejected} of {of} rows would be rejected, and an import stops above {max_rejected:.0%} "
-            f"(most often: {reasons})"
-            if cohort.rejected
+            f"{lost} of {of} rows would be rejected, and an import stops above {max_rejected:.0%}{most}"
+            if lost
             else "the rules of the cohort leave out every row",
-            "Answer the questions below, or correct the export; what is left is listed in the quarantine.",
+            "See what is wrong below: answers in the mapping mend some of it, the export the rest.",
         )
 
 

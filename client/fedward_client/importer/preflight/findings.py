@@ -17,9 +17,9 @@ __all__ = ["Defect", "Finding", "Kind", "Proposal", "Severity", "Verdict"]
 class Severity(StrEnum):
     """How much a finding matters; in the order in which a data manager acts."""
 
-    STOPS = "stops the import"
+    STOPS = "stopping the import"
     WRONG = "probably wrong"
-    LOOK = "look at it"
+    LOOK = "to look at"
     NOTE = "for your information"
 
 
@@ -33,6 +33,7 @@ class Defect(StrEnum):
     MIXED_UNITS = "mixed units"
     SHIFTED_DIGITS = "shifted digits"
     DECIMAL_SIGN = "decimal sign"
+    MISSING_CODES = "codes for missing"
     NOT_NUMBERS = "cells that are no numbers"
     OUT_OF_RANGE = "out of range"
     SPELLINGS = "unknown spellings"

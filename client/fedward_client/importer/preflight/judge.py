@@ -14,6 +14,7 @@ from fedward_client.importer.preflight.findings import Defect, Finding, Severity
 from fedward_client.importer.preflight.leaks import leak_findings
 from fedward_client.importer.preflight.profile import Profile
 from fedward_client.importer.quarantine import Reason
+from fedward_shared.contracts.arrays import Text
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import SiteTerms
 
@@ -60,18 +61,18 @@ def _all(
     found += cell_findings(profile, contract, mapping)
     found += leak_findings(profile, contract)
     found += drift_findings(profile, contract)
-    found += _arrays(profile)
+    found += _arrays(profile, contract)
     found += _events(profile)
     return found
 
 
-def _arrays(profile: Profile) -> Iterator[Finding]:
+def _arrays(profile: Profile, contract: DataContract) -> Iterator[Finding]:
     arrays = profile.arrays
     if arrays is None or not arrays.tried:
         return
     lost = sum(unreadable.records for unreadable in arrays.unreadable)
     if lost:
-        reasons = "; ".join(f"{one.records} {one.reason}" for one in arrays.unreadable)
+        reasons = "; ".join(f"a file {one.reason} ({one.records})" for one in arrays.unreadable)
         yield Finding(
             Severity.WRONG if lost > _UNREADABLE * arrays.tried else Severity.LOOK,
             Defect.UNREADABLE,
@@ -79,6 +80,8 @@ def _arrays(profile: Profile) -> Iterator[Finding]:
             f"{lost} of {arrays.tried} records tried ({lost / arrays.tried:.0%}) have no usable array: {reasons}",
             "Copy or export those files again; an import leaves such records out and lists them.",
         )
+    if isinstance(contract.form, Text):
+        return
     if lost < arrays.tried and (abs(arrays.mean) > _MEAN_OFF or not _DEVIATION[0] <= arrays.deviation <= _DEVIATION[1]):
         yield Finding(
             Severity.LOOK,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from fedward_client.importer.checking.cells import NumberCells
 from fedward_client.importer.checking.checked import Counts
 from fedward_client.importer.mapping import Answer
-from fedward_client.importer.preflight.profile import BARS, NumberFacts
+from fedward_client.importer.preflight.profile import BARS, NumberFacts, Unknown
 from fedward_client.importer.preflight.raw_cells import NotNumbers, not_numbers
 from fedward_client.importer.preflight.sketches import RowSample
+from fedward_client.importer.preflight.spellings import CODES, stands_for_missing
 from fedward_client.importer.preflight.units_guess import converter, far, unit_trials
 from fedward_shared.contracts.cohort import NumberColumn
 
@@ -25,6 +27,7 @@ __all__ = ["LEVELS", "NumberSketch"]
 Numbers = NDArray[np.float64]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_MOST_CODES = 20
 _FEWEST = 20
 """Fewer values than this have no quantiles: they would be the values themselves."""
 
@@ -44,6 +47,7 @@ class NumberSketch:
         self._edges = np.zeros(2 * len(column.reference) + 1, dtype=np.int64)
         self._below = self._above = self._numbers = 0
         self._odd = NotNumbers()
+        self._codes: Counter[str] = Counter()
 
     @property
     def cells(self) -> NumberCells:
@@ -66,6 +70,9 @@ class NumberSketch:
             self._edges += _edge_counts(accepted, self._column.reference)
         if odd is not None:
             self._odd = self._odd + not_numbers(odd, self._decimal)
+            self._codes.update(text for text in odd.to_list() if stands_for_missing(text))
+        beyond = raw[(here < self._column.minimum) | (here > self._column.maximum)]
+        self._codes.update({str(code): int((beyond == code).sum()) for code in CODES})
 
     def facts(self, counts: Counts, wrong: tuple[int, int], accepted: Numbers) -> NumberFacts:
         """What was found; `wrong` counts cells that are no number and values out of range, `accepted` is a sample."""
@@ -90,8 +97,9 @@ class NumberSketch:
             above=self._above,
             accepted=tuple(self._accepted.tolist()),
             all_numbers=tuple(self._all.tolist()),
-            quantiles=_quantiles(accepted),
+            quantiles=_quantiles(accepted if len(accepted) else self._convert(raw)),
             edges=tuple(self._edges.tolist()) if self._column.reference else (),
+            codes=tuple(Unknown(text, cells) for text, cells in self._codes.most_common(_MOST_CODES) if cells),
             far=far(self._convert(raw), self._column),
             trials=unit_trials(raw, self._column, self._answer.unit or self._column.unit),
         )

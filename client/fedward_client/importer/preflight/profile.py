@@ -34,6 +34,14 @@ BARS = 24
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """A spelling that the contract does not know, and in how many cells it stands."""
+
+    text: str
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnitTrial:
     """What a column would look like if its numbers were in `unit` (the contract's own unit is the first trial).
 
@@ -54,12 +62,15 @@ class NumberFacts:
     """A number column. `accepted` and `all_numbers` are histograms of `BARS` bars over [minimum, maximum].
 
     `accepted` has the values of accepted rows; `all_numbers` whatever is a number, whether its row is accepted or not,
-    with `below` and `above` beyond the range. `quantiles` are those of 5, 25, 50, 75 and 95 % of accepted values
-    (empty where there are fewer than 20). `edges` counts accepted values below the first reference value, up to it,
-    below the second, up to it, …, and at last all (11 counts; empty without a reference).
+    with `below` and `above` beyond the range. `quantiles` are those of 5, 25, 50, 75 and 95 % of accepted values, or of
+    all numbers where no row is accepted (empty where there are fewer than 20). `edges` counts accepted values below the
+    first reference value, up to it, below the second, up to it, …, and at last all (11 counts; empty without a
+    reference).
+
     Of the cells that are no number: `other_decimal` would be one with the other decimal sign (of which `grouped` look
-    like thousands separators), `censored` begin with < or >, `with_text` begin with a number. `far` is the share of
-    numbers that do not fit, in the sense of `UnitTrial`.
+    like thousands separators), `censored` begin with < or >, `with_text` begin with a number. `codes` are well-known
+    ways to say "not measured", from a closed list, that the contract does not know (numbers out of range among them).
+    `far` is the share of numbers that do not fit, in the sense of `UnitTrial`.
     """
 
     name: str
@@ -75,6 +86,7 @@ class NumberFacts:
     grouped: int = 0
     censored: int = 0
     with_text: int = 0
+    codes: tuple[Unknown, ...] = ()
     numbers: int = 0
     below: int = 0
     above: int = 0
@@ -84,14 +96,6 @@ class NumberFacts:
     edges: tuple[int, ...] = ()
     far: float = 0.0
     trials: tuple[UnitTrial, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A spelling that the contract does not know, and in how many cells it stands."""
-
-    text: str
-    cells: int
 
 
 @dataclass(frozen=True, slots=True)

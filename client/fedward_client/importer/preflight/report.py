@@ -51,9 +51,9 @@ def print_report(profile: Profile, judgement: Judgement, contract: DataContract,
 
 
 def _columns(inputs: Sequence[NumberFacts | CategoryFacts]) -> Table:
-    table = Table(title="columns", title_justify="left")
+    table = Table(title="columns (late: outside their window)", title_justify="left", padding=(0, 0))
     for at, name in enumerate(COLUMN_HEADER):
-        table.add_column(name, justify="right" if at else "left")
+        table.add_column(name, justify="right" if at > 1 else "left", overflow="fold")
     for facts in inputs[:_MOST_ROWS]:
         table.add_row(*map(Text, column_row(facts)))
     return table

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["MISSING", "SpellingGuess", "guess_spelling"]
+__all__ = ["CODES", "MISSING", "SpellingGuess", "guess_spelling", "stands_for_missing"]
 
 MISSING = ""
 """What a guess says instead of an allowed value where a spelling stands for "not known"."""
@@ -33,6 +33,9 @@ _UNKNOWN = frozenset({
     "not known", "not recorded", "not available", "not documented", "ka", "k a", "keine angabe", "ohne angabe",
     "non renseigne", "nd",
 })  # fmt: skip
+_SIGNS = frozenset({"-", "--", ".", "..", "?", "*", "/", "\\N"})
+CODES = (-1, -2, -7, -8, -9, -99, -999, -9999, -99999, 99, 999, 9999, 99999, 88, 888, 8888, 77, 777, 7777, 0)
+"""Numbers that exports write for "not measured"."""
 _ALIKE = 0.85
 _SHORTEST = 3
 _WORDS = re.compile(r"[\W_]+")
@@ -59,7 +62,12 @@ def guess_spelling(text: str, known: Mapping[str, str]) -> SpellingGuess | None:
             return SpellingGuess(found.pop(), strong)
         if found:
             return None
-    return SpellingGuess(MISSING, strong=True) if plain in _UNKNOWN else None
+    return SpellingGuess(MISSING, strong=True) if stands_for_missing(text) else None
+
+
+def stands_for_missing(text: str) -> bool:
+    """Whether a text is one of a closed list of ways to say "not known", so that it is no patient's value."""
+    return text in _SIGNS or _plain(text) in _UNKNOWN
 
 
 def _plain(text: str) -> str:

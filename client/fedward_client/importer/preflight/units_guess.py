@@ -1,8 +1,8 @@
 """In which unit a column's numbers seem to be: the contract's, another one throughout, or another one in part.
 
 A number fits where it lies in the declared range and near what is expected: the declared reference or, without one,
-centre ± scale (as the 5th to the 95th of 100 values of a normal distribution). "Near" allows once the expected width
-more on both sides, so that hardly a value of a right column is far, however skewed.
+centre ± scale (as the 5th to the 95th of 100 values of a normal distribution). "Near" is up to three times as far from
+the middle as these are, on either side, so that hardly a value of a right column is far, however skewed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _WIDTH = 3.29
 _POWERS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001)
 _ALL_INSIDE = 0.95
 _HALF = 0.5
-_MIXED = (0.02, 5)
+_NEAR, _CLOSE = 2.0, 0.5
+_MIXED = (0.03, 5)
 """A column is mixed where so large a share, and so many, of its numbers do not fit, and another unit mends them."""
 _MENDED = 0.9
 _MEDIAN_OFF = 2.0
@@ -66,7 +67,7 @@ def converter(here: str, there: str, substance: str) -> Callable[[Numbers], Numb
 
 def far(values: Numbers, column: NumberColumn) -> float:
     """Which share of the values (in the contract's unit) does not fit; 0 where there is none."""
-    return float(np.mean(~_fits(values, column, 1.0))) if len(values) else 0.0
+    return float(np.mean(~_fits(values, column, _NEAR))) if len(values) else 0.0
 
 
 def unit_trials(raw: Numbers, column: NumberColumn, here: str) -> tuple[UnitTrial, ...]:
@@ -77,7 +78,7 @@ def unit_trials(raw: Numbers, column: NumberColumn, here: str) -> tuple[UnitTria
     if len(raw) < _FEWEST:
         return ()
     as_said = converter(here, column.unit, column.substance)
-    odd = ~_fits(as_said(raw), column, 1.0)
+    odd = ~_fits(as_said(raw), column, _NEAR)
     trials = [_trial(here, raw, odd, as_said, column)]
     others = (unit for unit in (column.unit, *_alternatives(column.unit, column.substance)) if unit != here)
     ways = [(unit, converter(unit, column.unit, column.substance)) for unit in others]
@@ -116,7 +117,7 @@ def _trial(
     unit: str, raw: Numbers, odd: NDArray[np.bool_], convert: Callable[[Numbers], Numbers], column: NumberColumn
 ) -> UnitTrial:
     values = convert(raw)
-    fits = _fits(values, column, 0.25)
+    fits = _fits(values, column, _CLOSE)
     return UnitTrial(
         unit=unit,
         inside=float(np.mean(_inside(values, column))),
@@ -135,9 +136,9 @@ def _inside(values: Numbers, column: NumberColumn) -> NDArray[np.bool_]:
 
 
 def _fits(values: Numbers, column: NumberColumn, allowance: float) -> NDArray[np.bool_]:
-    expected = _expected(column)
-    more = allowance * (expected[-1] - expected[0])
-    return _inside(values, column) & (values >= expected[0] - more) & (values <= expected[-1] + more)
+    low, middle, high = _expected(column)[0], _expected(column)[2], _expected(column)[-1]
+    low, high = low - allowance * (middle - low), high + allowance * (high - middle)
+    return _inside(values, column) & (values >= low) & (values <= high)
 
 
 def _off(trial: UnitTrial, column: NumberColumn) -> float:

@@ -44,9 +44,9 @@ def sentence(text: str) -> str:
 
 def verdict_line(judgement: Judgement) -> str:
     """The verdict and how much there is to look at."""
-    counts = [(len(judgement.of(severity)), HEADINGS[severity]) for severity in Severity]
-    told = ", ".join(f"{heading[0].lower()}{heading[1:]}: {count}" for count, heading in counts if count)
-    return VERDICTS[judgement.verdict] + (f" ({told})" if told else "")
+    counts = [(severity, len(judgement.of(severity))) for severity in Severity]
+    told = ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
+    return VERDICTS[judgement.verdict] + (f" Findings: {told}." if told else "")
 
 
 def cohort_lines(profile: Profile, contract: DataContract, site: SiteTerms | None) -> Iterator[tuple[str, str]]:
@@ -69,19 +69,24 @@ def cohort_lines(profile: Profile, contract: DataContract, site: SiteTerms | Non
     if profile.label and cohort.accepted:
         for name, count in zip(profile.label.cells.values, profile.label.cells.shares, strict=True):
             yield f"class {name}", f"{count} ({count / max(cohort.accepted, 1):.0%})"
+    if profile.arrays:
+        arrays = profile.arrays
+        yield "records whose arrays were tried", f"{arrays.tried}"
+        yield "of these without a usable array", f"{sum(one.records for one in arrays.unreadable)}"
+        yield "mean and deviation of their inputs", f"{arrays.mean:.2g} and {arrays.deviation:.2g}"
 
 
-COLUMN_HEADER = ("column", "valid", "missing", "wrong", "converted", "outside window", "5 %", "median", "95 %")
+COLUMN_HEADER = ("column", "unit", "valid", "missing", "wrong", "converted", "late", "5 %", "median", "95 %")
 
 
 def column_row(facts: NumberFacts | CategoryFacts) -> tuple[str, ...]:
     """Figures of one input as the cells under `COLUMN_HEADER`."""
     counts = facts.counts
     quantiles = ("", "", "")
-    name = facts.name
+    unit = ""
     if isinstance(facts, NumberFacts):
         if facts.quantiles:
             quantiles = (f"{facts.quantiles[0]:.3g}", f"{facts.quantiles[2]:.3g}", f"{facts.quantiles[4]:.3g}")
-        name = f"{facts.name} ({facts.unit})" if facts.unit else facts.name
+        unit = facts.unit
     figures = (counts.valid, counts.missing, counts.wrong, counts.converted, counts.outside_window)
-    return (shown(name), *map(str, figures), *quantiles)
+    return (shown(facts.name), shown(unit), *map(str, figures), *quantiles)
