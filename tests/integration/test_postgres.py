@@ -134,11 +134,15 @@ def test_all_rows_are_of_one_state_although_others_are_inserted_meanwhile(
             "CREATE FUNCTION how_many() RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER "
             "AS 'BEGIN RETURN (SELECT count(*) FROM stays); END'"
         )
+
+        def insert(_done: int, _of: int) -> None:
+            writer.execute("INSERT INTO stays VALUES (2)")
+
         report = import_confined(
             _order(tmp_path, url=server.url, query=query),
             home.inbox,
             forbidden=forbidden_of(home),
-            progress=lambda _done, _of: writer.execute("INSERT INTO stays VALUES (2)") and None,
+            progress=insert,
         )
         found = writer.execute("SELECT how_many()").fetchone()
 

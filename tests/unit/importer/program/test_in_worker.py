@@ -118,14 +118,17 @@ def test_anything_else_is_not_taken(left: Path, name: str, kind: str) -> None:
             if os.geteuid() != 0:
                 pytest.skip("only root can give files away")
             os.chown(path, 65534, 65534)
+        case "link":
+            path.unlink()
+            path.symlink_to("/etc/passwd")
+        case "folder":
+            path.unlink()
+            path.mkdir()
+        case "pipe":
+            path.unlink()
+            os.mkfifo(path)
         case _:
             path.unlink()
-            {
-                "link": lambda: path.symlink_to("/etc/passwd"),
-                "folder": path.mkdir,
-                "pipe": lambda: os.mkfifo(path),
-                "missing": lambda: None,
-            }[kind]()
 
     with pytest.raises(ImporterError):
         check_left(left, ("table-00000.parquet",), Limits())

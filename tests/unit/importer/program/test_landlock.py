@@ -65,8 +65,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _tried(folder: Path, kernel: int, port: int, other: int, ports: list[int] | None) -> dict[str, object]:
-    arguments = [str(folder), str(kernel), str(port), str(other), json.dumps(ports)]
+def _tried(folder: Path, kernel: int, listening: list[int], ports: list[int] | None) -> dict[str, object]:
+    arguments = [str(folder), str(kernel), *map(str, listening), json.dumps(ports)]
     done = subprocess.run([sys.executable, "-P", "-c", _TRIAL, *arguments], capture_output=True, check=True)
     found: dict[str, object] = json.loads(done.stdout)
     return found
@@ -82,7 +82,7 @@ def ports() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("kernel", range(1, landlock.version() + 1))
 def test_every_version_holds_to_the_named_paths(folder: Path, ports: list[int], kernel: int) -> None:
-    found = _tried(folder, kernel, *ports, [ports[0]])
+    found = _tried(folder, kernel, ports, [ports[0]])
 
     assert found.pop("used") == kernel
     allowed = {"read", "list", "read one", "write", "folder", "port"}
@@ -98,12 +98,12 @@ def test_no_ports_are_no_connections_and_none_at_all_leaves_them(folder: Path, p
     if kernel < 4:
         pytest.skip("this kernel's Landlock does not know TCP (Linux 6.7 or later)")
 
-    assert _tried(folder, kernel, *ports, [])["port"] == "PermissionError"
-    assert _tried(folder, kernel, *ports, None)["other port"] == "done"
+    assert _tried(folder, kernel, ports, [])["port"] == "PermissionError"
+    assert _tried(folder, kernel, ports, None)["other port"] == "done"
 
 
 def test_without_landlock_nothing_is_claimed(folder: Path, ports: list[int]) -> None:
-    found = _tried(folder, 0, *ports, [])
+    found = _tried(folder, 0, ports, [])
 
     assert found["used"] == 0
     assert found["read another"] == "done"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedward_client.importer.program.lines import Lines, line
@@ -16,6 +16,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.dictionaries(st.text(), _VALUES, max_size=4), max_size=4), st.integers(1, 9))
 def test_documents_arrive_in_whatever_pieces(documents: list[dict[str, object]], size: int) -> None:
     stream = b"".join(map(line, documents))
