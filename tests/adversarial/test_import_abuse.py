@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fedward_client.importer import table as table_module
-from fedward_client.importer.table import import_table
+from fedward_client.importer.importing import import_here
+from fedward_client.importer.order import ImportOrder, Limits
+from fedward_client.importer.report import ImportReport
 from fedward_shared.errors import FedwardError, SourceDataError, UsageError
 from tests.support.samples import TWO_SITES
 
@@ -41,6 +43,10 @@ CORPUS = {
 }
 
 
+def import_file(file: Path, inbox: Path, limits: Limits | None = None) -> ImportReport:
+    return import_here(replace(ImportOrder.of_file(file, STUDY, "heart"), limits=limits or Limits()), inbox)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("content", CORPUS.values(), ids=CORPUS.keys())
 def test_a_hostile_file_is_told_and_leaves_nothing(tmp_path: Path, content: bytes) -> None:
@@ -48,26 +54,26 @@ def test_a_hostile_file_is_told_and_leaves_nothing(tmp_path: Path, content: byte
     source.write_bytes(content)
 
     with pytest.raises(SourceDataError) as failure:
-        import_table(source, STUDY, "heart", tmp_path / "inbox")
+        import_file(source, tmp_path / "inbox")
 
     assert len(failure.value.diagnostics()) < 5_000
-    assert not (tmp_path / "inbox").exists()
+    assert list((tmp_path / "inbox").glob("heart/*")) == []
+    assert [path.name for path in (tmp_path / "inbox").rglob("*")] == [".importing", "lock"]
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/null", "/proc/self/mem", "/"])
 def test_what_is_no_file_is_told(tmp_path: Path, device: str) -> None:
     with pytest.raises((SourceDataError, UsageError)):
-        import_table(Path(device), STUDY, "heart", tmp_path / "inbox")
+        import_file(Path(device), tmp_path / "inbox")
 
 
-def test_a_flood_of_wrong_rows_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_module, "_MOST_REJECTIONS", 1000)
+def test_a_flood_of_wrong_rows_ends_early(tmp_path: Path) -> None:
     source = tmp_path / "source.csv"
     source.write_bytes(HEADER + b"p,train,999,1,0\n" * 2000)
 
     with pytest.raises(SourceDataError, match="more than 1000 cells"):
-        import_table(source, STUDY, "heart", tmp_path / "inbox", max_rejected=1.0)
+        import_file(source, tmp_path / "inbox", Limits(rejections=1000, max_rejected=1.0))
 
 
 @pytest.mark.parametrize("column", range(5))
@@ -78,7 +84,7 @@ def test_no_message_repeats_a_value(tmp_path: Path, column: int) -> None:
     source.write_text(HEADER.decode() + ",".join(cells) + "\n")
 
     with pytest.raises(FedwardError) as failure:
-        import_table(source, STUDY, "heart", tmp_path / "inbox")
+        import_file(source, tmp_path / "inbox")
 
     assert SECRET not in failure.value.diagnostics()
     assert SECRET not in repr(failure.value)
@@ -92,6 +98,6 @@ def test_a_link_in_the_inbox_cannot_lead_the_importer_elsewhere(tmp_path: Path) 
     (inbox / ".importing").mkdir(parents=True)
     (inbox / ".importing" / "left").symlink_to(elsewhere)
 
-    import_table(source, STUDY, "heart", inbox)
+    import_file(source, inbox)
 
     assert (elsewhere / "precious").read_text() == "data"

@@ -122,6 +122,9 @@ def _guess(path: Path) -> str:
     known = _ENDINGS.get(Path(name).suffix)
     if known:
         return known
-    with open_regular(path) as file:
-        start = file.read(4)
+    try:
+        with open_regular(path) as file:
+            start = file.read(4)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint="Is it a file on a disk?") from error
     return {b"PAR1": "parquet", b"PK\3\4": "excel", b"\xd0\xcf\x11\xe0": "excel"}.get(start, "csv")
