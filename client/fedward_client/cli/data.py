@@ -27,7 +27,7 @@ def import_file(
     source: Annotated[
         str,
         typer.Argument(
-            help="A file or folder: CSV, Parquet, Excel, FHIR, OMOP, DICOM. Left out: the mapping's [source].",
+            help="A file or folder: CSV, Parquet, Excel, FHIR, OMOP, DICOM. Left out: what the mapping names.",
             show_default=False,
         ),
     ] = "",
