@@ -163,7 +163,7 @@ def _improve(looking: Looking, first: Look, path: Path, *, yes: bool) -> Look:
         last = looking.improved(first, strong_answers)
         _save(looking, last, path)
         return last
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if _at_terminal():
         last = looking.improved(
             first, lambda look: ask_all(look.judgement.findings, look.profile, looking.contract, look.mapping, _ask)
         )
@@ -171,6 +171,10 @@ def _improve(looking: Looking, first: Look, path: Path, *, yes: bool) -> Look:
         return last
     _propose(looking, first, path)
     return first
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _save(looking: Looking, last: Look, path: Path) -> None:

@@ -43,7 +43,7 @@ def accepted(mapping: Mapping, findings: Iterable[Finding]) -> tuple[Mapping, tu
     taken = []
     for finding in findings:
         if finding.proposal and finding.proposal.strong:
-            changed = apply(mapping, finding.proposal)
+            changed = apply(mapping, finding.proposal.surely())
             if changed != mapping:
                 mapping = changed
                 taken.append(finding)

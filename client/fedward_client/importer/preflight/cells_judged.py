@@ -34,11 +34,12 @@ def cell_findings(profile: Profile, contract: DataContract, mapping: SiteMapping
         if isinstance(column, NumberColumn):
             confirmed = mapping.answer(facts.name).unit == column.unit != ""
             yield from _number(facts, column, decimal_told=commas is not None, confirmed=confirmed)
-    for facts in profile.categories:
-        column = declared[facts.name]
+    for listed in profile.categories:
+        column = declared[listed.name]
         if isinstance(column, CategoryColumn):
-            yield from _unknown(facts, {**{value: value for value in column.values}, **dict(column.synonyms)})
-            yield from _empty(facts.name, facts.counts)
+            known = {**{value: value for value in column.values}, **dict(column.synonyms)}
+            yield from _unknown(listed, known, may_miss=not column.required)
+            yield from _empty(listed.name, listed.counts)
     if profile.label:
         yield from _unknown(profile.label.cells, _class_spellings(contract))
     if profile.split:
@@ -182,29 +183,23 @@ def _out_of_range(facts: NumberFacts, beyond: int, cells: int) -> Finding:
     )
 
 
-def _unknown(facts: CategoryFacts, known: Mapping[str, str]) -> Iterator[Finding]:
+def _unknown(facts: CategoryFacts, known: Mapping[str, str], *, may_miss: bool = False) -> Iterator[Finding]:
+    """Spellings that `known` does not have; `may_miss` where a value may be absent."""
     if not facts.unknown_cells:
         return
     cells = facts.counts.valid + facts.counts.wrong or sum(facts.shares) + facts.unknown_cells
-    values, missing, strong = {}, [], bool(facts.unknown)
-    for unknown in facts.unknown:
-        guess = guess_spelling(unknown.text, known)
-        if guess is None:
-            continue
-        strong = strong and guess.strong
-        if guess.value == MISSING:
-            missing.append(unknown.text)
-        else:
-            values[unknown.text] = guess.value
-    some = len(values) + len(missing)
+    guesses = {unknown.text: guess for unknown in facts.unknown if (guess := guess_spelling(unknown.text, known))}
+    if not may_miss:
+        guesses = {text: guess for text, guess in guesses.items() if guess.value != MISSING}
+    some = len(guesses)
     distinct = f"{facts.unknown_distinct} unknown spellings" if facts.unknown_distinct > 1 else "one unknown spelling"
     proposal = Proposal(
         Kind.SPELLINGS,
         facts.name,
-        values=MappingProxyType(values),
-        missing=tuple(missing),
-        strong=strong,
-        choices=tuple(unknown.text for unknown in facts.unknown),
+        values=MappingProxyType({text: guess.value for text, guess in guesses.items() if guess.value != MISSING}),
+        missing=tuple(text for text, guess in guesses.items() if guess.value == MISSING),
+        strong=any(guess.strong for guess in guesses.values()),
+        unsure=frozenset(text for text, guess in guesses.items() if not guess.strong),
     )
     close = f"; {some} of them {'are' if some > 1 else 'is'} close to an allowed value" if some else ""
     yield Finding(

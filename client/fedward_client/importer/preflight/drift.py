@@ -88,10 +88,10 @@ def drift_findings(profile: Profile, contract: DataContract) -> Iterator[Finding
         shift = number_shift(facts.edges, patients, tests)
         if shift and shift.size and isinstance(column, NumberColumn):
             yield _number(facts, column, shift)
-    for facts in profile.categories:
-        shift = category_shift(facts.shares, declared[facts.name].reference, patients, tests)
+    for listed in profile.categories:
+        shift = category_shift(listed.shares, declared[listed.name].reference, patients, tests)
         if shift and shift.size:
-            yield _category(facts, shift)
+            yield _category(listed, shift)
     label = profile.label
     shift = category_shift(label.cells.shares, contract.label.reference, patients, tests) if label else None
     if label and shift and shift.size:

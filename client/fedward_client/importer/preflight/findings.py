@@ -7,7 +7,7 @@ must see to answer; reports print findings, not proposals.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -77,7 +77,8 @@ class Kind(StrEnum):
 class Proposal:
     """A change of the mapping that would mend a finding: what `kind` says, and nothing else.
 
-    `strong` evidence is accepted by `--yes`. `choices` are what a person may answer instead, best first.
+    `strong` evidence is accepted by `--yes`, but for the spellings that are `unsure`. `choices` are what a person may
+    answer instead, best first.
     """
 
     kind: Kind
@@ -88,8 +89,15 @@ class Proposal:
     option: tuple[str, str] | None = None
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
     strong: bool = False
     choices: tuple[str, ...] = ()
+
+    def surely(self) -> Proposal:
+        """This proposal without the spellings that are unsure."""
+        values = {there: here for there, here in self.values.items() if there not in self.unsure}
+        missing = tuple(there for there in self.missing if there not in self.unsure)
+        return replace(self, values=MappingProxyType(values), missing=missing, unsure=frozenset())
 
 
 @dataclass(frozen=True, slots=True)

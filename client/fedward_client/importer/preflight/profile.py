@@ -242,7 +242,12 @@ class Profile:
     lost: tuple[Lost, ...] = ()
 
     @property
+    def inputs(self) -> list[NumberFacts | CategoryFacts]:
+        """Numbers, then categories, each in the contract's order."""
+        return [*self.numbers, *self.categories]
+
+    @property
     def counts(self) -> Mapping[str, Counts]:
         """Counts by contract name: inputs in the contract's order, then the label."""
-        found = {facts.name: facts.counts for facts in (*self.numbers, *self.categories)}
+        found = {facts.name: facts.counts for facts in self.inputs}
         return {**found, self.label.cells.name: self.label.cells.counts} if self.label else found

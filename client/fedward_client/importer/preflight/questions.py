@@ -38,13 +38,13 @@ def ask_all(
     for finding in findings:
         proposal = finding.proposal
         match proposal and proposal.kind:
-            case Kind.SPELLINGS:
+            case Kind.SPELLINGS if _facts(finding.column, profile):
                 mapping = _ask_spellings(finding, profile, contract, mapping, ask)
             case Kind.UNIT:
                 mapping = _ask_unit(finding, mapping, ask)
             case Kind.COLUMN:
                 mapping = _ask_column(finding, mapping, ask)
-            case Kind.DECIMAL | Kind.OPTION:
+            case Kind.DECIMAL | Kind.OPTION | Kind.SPELLINGS:
                 mapping = _ask_yes(finding, mapping, ask)
     return mapping
 
@@ -61,10 +61,14 @@ def told(proposal: Proposal) -> str:
         case Kind.COLUMN:
             said = f"{proposal.column} is the source's {shown(proposal.source)!r}" if proposal.source else ""
         case Kind.SPELLINGS:
-            pairs = [f"{shown(there)!r} stands for {here!r}" for there, here in proposal.values.items()]
-            pairs += [f"{shown(there)!r} is not known" for there in proposal.missing]
+            doubt = dict.fromkeys(proposal.unsure, " (not sure)")
+            pairs = [
+                f"{shown(there)!r} stands for {here!r}{doubt.get(there, '')}" for there, here in proposal.values.items()
+            ]
+            pairs += [f"{shown(there)!r} is not known{doubt.get(there, '')}" for there in proposal.missing]
             said = f"{proposal.column}: {', '.join(pairs)}" if pairs else ""
-    return said if proposal.strong or not said else f"{said} (not sure)"
+    sure = proposal.strong or proposal.kind is Kind.SPELLINGS or not said
+    return said if sure else f"{said} (not sure)"
 
 
 def _ask_yes(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:

@@ -38,11 +38,10 @@ def print_report(profile: Profile, judgement: Judgement, contract: DataContract,
             console.print(Text(f"\n{HEADINGS[severity]}", style="bold"))
             for line in (line for finding in findings for line in _lines(finding)):
                 console.print(Text(line))
-    inputs = [*profile.numbers, *profile.categories]
-    if inputs:
-        console.print(_columns(inputs))
-    if len(inputs) > _MOST_ROWS:
-        console.print(f"and {len(inputs) - _MOST_ROWS} more, on the page")
+    if profile.inputs:
+        console.print(_columns(profile.inputs))
+    if len(profile.inputs) > _MOST_ROWS:
+        console.print(f"and {len(profile.inputs) - _MOST_ROWS} more, on the page")
     if profile.cohort.rows:
         console.print(_pairs("cohort", cohort_lines(profile, contract, site)))
     if profile.reasons:
