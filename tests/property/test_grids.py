@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,11 @@ events = st.lists(
 windows = st.tuples(quarters, quarters).map(lambda pair: (min(pair), max(pair)))
 
 
-def _iso(hours: float | None) -> str | None:
+def _iso(hours: float | str | None) -> str | None:
     """Hours after the start of 2024 as a date and time."""
-    if hours is None:
+    if not isinstance(hours, float):
         return None
-    minutes = round(hours * 60) + 60 * 24 * 60
-    return (
-        pl.Series([minutes * 60_000_000 + 1_704_067_200_000_000 - 60 * 86_400_000_000]).cast(pl.Datetime("us"))
-    ).dt.strftime("%Y-%m-%dT%H:%M:%S")[0]
+    return (datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _contract(columns: tuple[NumberColumn | CategoryColumn, ...], *, encounter: bool, dated: bool) -> DataContract:
@@ -300,7 +298,7 @@ FORM = Series(
     (Channel("k", "1", -9, 9, 1, 2, ("na",), pick=Pick.MEAN), Channel("x", "1", -9, 9, 1, 2)),
     deltas=True,
 )
-COLUMNS = (
+COLUMNS: tuple[NumberColumn | CategoryColumn, ...] = (
     *(
         NumberColumn(f"{pick}", "1", -9, 9, 0, 1, timing=Timing((-2.0, 6.0), codes=("k", "na"), pick=pick))
         for pick in Pick
@@ -344,7 +342,7 @@ def test_nothing_outside_the_window_is_ever_read(
     for row in table:
         if row.zero is not None:
             zeros.setdefault(row.patient, []).append(row.zero)
-    noise = []
+    noise: list[Event] = []
     for patient, stay, _, code, value, unit in more:
         assert patient is not None
         edge = min(zeros.get(patient, [0.0])) - 2.25 if end < 0 else max(zeros.get(patient, [0.0])) + 6.25

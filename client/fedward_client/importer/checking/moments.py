@@ -15,13 +15,12 @@ from fedward_client.importer.checking.cells import text
 __all__ = ["Moment", "hours_between", "moment"]
 
 _ISO = (
-    r"^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[Tt ](?<hour>[0-9]{2}):(?<minute>[0-9]{2})(?::(?<second>[0-9]{2})(?:[.,](?<part>[0-9]{1,9}))?)?"
-    r"(?<offset>[Zz]|(?<sign>[+-])(?<oh>[0-9]{2}):?(?<om>[0-9]{2}))?)?$"
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?$"
 )
 _MICROSECONDS = 1_000_000
 _HOUR = 3600 * _MICROSECONDS
-_LAST = {"hour": 23, "minute": 59, "second": 59, "oh": 23, "om": 59}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,22 @@ def moment(column: str, dtype: pl.DataType, missing: frozenset[str]) -> Moment:
     if dtype == pl.Date:
         return Moment(cell.cast(pl.Datetime("us")).dt.epoch("us"), pl.lit(value=False), cell.is_null())
     written = text(cell, dtype)
-    parts = written.str.extract_groups(_ISO).struct
-    day = parts.field("day").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("us")
-    number = {name: parts.field(name).cast(pl.Int64) for name in _LAST}
-    fits = pl.all_horizontal((number[name] <= last).fill_null(value=True) for name, last in _LAST.items())
-    clock = (number["hour"].fill_null(0) * 3600 + number["minute"].fill_null(0) * 60) * _MICROSECONDS
-    clock += number["second"].fill_null(0) * _MICROSECONDS
-    clock += parts.field("part").fill_null("").str.pad_end(6, "0").str.head(6).cast(pl.Int64)
-    ahead = (number["oh"].fill_null(0) * 60 + number["om"].fill_null(0)) * 60 * _MICROSECONDS
-    ahead = pl.when(parts.field("sign") == "-").then(-ahead).otherwise(ahead)
-    micros = pl.when(fits).then(day + clock - ahead)
-    return Moment(micros, parts.field("offset").is_not_null().fill_null(value=False), written.is_in(["", *missing]))
+    fits = written.str.contains(_ISO)
+    day = written.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("us")
+    second = pl.when(written.str.slice(16, 1) == ":").then(written.str.slice(17, 2))
+    part = written.str.extract(r"^.{19}[.,]([0-9]{1,6})").str.pad_end(6, "0")
+    tail = written.str.slice(16)
+    offset = tail.str.extract(r"([+-][0-9]{2}:?[0-9]{2})$")
+    clock = (_digits(written.str.slice(11, 2)) * 60 + _digits(written.str.slice(14, 2))) * 60 + _digits(second)
+    ahead = (_digits(offset.str.slice(1, 2)) * 60 + _digits(offset.str.slice(-2))) * 60
+    ahead = pl.when(offset.str.starts_with("-")).then(-ahead).otherwise(ahead)
+    micros = pl.when(fits).then(day + (clock - ahead) * _MICROSECONDS + _digits(part))
+    aware = fits & (offset.is_not_null() | tail.str.contains("[Zz]$"))
+    return Moment(micros, aware, written.is_in(["", *missing]))
+
+
+def _digits(written: pl.Expr) -> pl.Expr:
+    return written.cast(pl.Int64, strict=False).fill_null(0)
 
 
 def hours_between(start: Moment, end: Moment) -> pl.Expr:

@@ -64,5 +64,5 @@ def _last_times(cell: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.
     """Where the first of those at each cell's latest time stands."""
     begins = np.append(True, (cell[1:] != cell[:-1]) | (time[1:] != time[:-1]))
     moments = np.flatnonzero(begins)
-    last = np.append(cell[moments][1:] != cell[moments][:-1], True)
-    return moments[last]
+    last = np.flatnonzero(np.append(cell[moments][1:] != cell[moments][:-1], True))
+    return np.take(moments, last)

@@ -100,13 +100,10 @@ class FhirReader:
         content = _usable(resource)
         patient = self._reference(content, "subject", "Patient", resource) or ""
         encounter = self._reference(content, "encounter", "Encounter", resource) or ""
-        if content.get("resourceType") == "Condition":
-            time, parts = self._onset(content), ()
-        else:
-            time, parts = self._effective(content), tuple(_groups(content, "component"))
-        for part in (content, *parts):
-            if part is not content:
-                _check_modifiers(part)
+        condition = content.get("resourceType") == "Condition"
+        time = self._onset(content) if condition else self._effective(content)
+        for part in (content, *(() if condition else _groups(content, "component"))):
+            _check_modifiers(part)
             value, unit = _value(part)
             for code in codes(_group(part, "code")):
                 yield patient, encounter, time, code, value, unit
@@ -135,7 +132,7 @@ class FhirReader:
 
 def codes(concept: Node) -> Iterator[str]:
     """The codes of a CodeableConcept with their systems' short names, each once."""
-    found = {}
+    found: dict[str, None] = {}
     for coding in _groups(concept, "coding"):
         code, system = _text(coding, "code"), _text(coding, "system")
         if code:
