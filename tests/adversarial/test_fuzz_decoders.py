@@ -1,0 +1,93 @@
+"""Thousands of damaged files of every format: each is read, rejected or refused; none crashes, hangs or leaves a trace.
+
+A child process (with limits, as the importer's worker has) reads them; one that dies or stays silent for 20 s is named
+by its file's format and number. The same number always damages a file the same way: see it again with
+``python -m tests.support.fuzz_child GROUP NUMBER NUMBER+1``. FEDWARD_LONG=1 makes it ten times as many.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.fuzz_formats import FORMATS
+
+EACH = 2000 if os.environ.get("FEDWARD_LONG") else 200
+SILENCE = 20.0
+ROOT = Path(__file__).parents[2]
+NAMED = [(group, name) for group, formats in FORMATS.items() for name in formats]
+
+
+def test_there_are_as_many_as_promised() -> None:
+    assert EACH * len(NAMED) >= (20_000 if os.environ.get("FEDWARD_LONG") else 2_000)
+
+
+@pytest.mark.parametrize(("group", "name"), NAMED)
+def test_the_files_are_honest_before_they_are_damaged(tmp_path: Path, group: str, name: str) -> None:
+    for place, seed in enumerate(FORMATS[group][name].seeds):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        for file, content in seed.items():
+            (folder / file).write_bytes(content)
+        assert FORMATS[group][name].read(folder) in {"array", "rows True rejections False"}
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("group", FORMATS)
+def test_damaged_files_are_read_rejected_or_refused(group: str) -> None:
+    names = list(FORMATS[group])
+    outcomes = outcomes_of(group, EACH * len(names))
+
+    bugs = {f"{names[place % len(names)]}, {group} {place}": told for place, told in outcomes.items() if "BUG" in told}
+    assert not bugs
+    assert len(outcomes) == EACH * len(names)
+    noticed = Counter(names[place % len(names)] for place, told in outcomes.items() if not harmless(told))
+    assert set(noticed) == set(names), "damage that nobody ever notices is no damage"
+
+
+def harmless(told: str) -> bool:
+    return told in {"array", "rows True rejections False"}
+
+
+def outcomes_of(group: str, count: int) -> dict[int, str]:
+    """What came of each damaged file; a child that died or hung is followed by one that starts after that file."""
+    outcomes: dict[int, str] = {}
+    while len(outcomes) < count:
+        outcomes |= dict(lines_of(group, len(outcomes), count))
+    return outcomes
+
+
+def lines_of(group: str, first: int, end: int) -> list[tuple[int, str]]:
+    """What one child says of the files from `first` on, up to the last or to the one that ended it."""
+    command = [sys.executable, "-m", "tests.support.fuzz_child", group, str(first), str(end)]
+    environment = {**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    written, silent = heard(child)
+    child.kill()
+    status = child.wait()
+    lines = [(int(number), told) for number, told in (line.split(" ", 1) for line in written.splitlines())]
+    if first + len(lines) < end:
+        lines.append((first + len(lines), "BUG hung" if silent else f"BUG died with status {status}"))
+    return lines
+
+
+def heard(child: subprocess.Popen[bytes]) -> tuple[str, bool]:
+    """The whole lines that a child writes until it ends, or until it was silent for too long."""
+    if child.stdout is None:
+        raise AssertionError("the child's output is not ours")
+    content, silent = b"", True
+    with child.stdout as stream:
+        while silent and select.select([stream], [], [], SILENCE + 40 * (not content))[0]:
+            piece = os.read(stream.fileno(), 1 << 16)
+            content += piece
+            silent = bool(piece)
+    return content[: content.rfind(b"\n") + 1].decode(), silent
