@@ -27,6 +27,8 @@ __all__ = ["LEVELS", "NumberSketch"]
 Numbers = NDArray[np.float64]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_LARGEST = 1e290
+"""Larger numbers count as this one, so that no unit makes them infinite."""
 _MOST_CODES = 20
 _FEWEST = 20
 """Fewer values than this have no quantiles: they would be the values themselves."""
@@ -59,6 +61,7 @@ class NumberSketch:
         """Takes a batch: all numbers as they stand, the texts that are none, and the accepted rows' values."""
         import polars as pl
 
+        raw = np.clip(raw, -_LARGEST, _LARGEST)
         self._raw.add(pl.DataFrame({"number": raw}))
         here = self._convert(raw)
         self._numbers += len(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -27,12 +28,10 @@ def profile_from(document: Mapping[str, Any]) -> Profile:
     Raises:
         ImporterError: it is not of this form.
     """
-    import json
-
     from pydantic import ValidationError
 
     try:
-        return _adapter().validate_json(json.dumps(document), strict=True, extra="forbid")
+        return _adapter().validate_json(json.dumps(document, allow_nan=False), strict=True, extra="forbid")
     except (ValidationError, ValueError, TypeError, RecursionError):
         raise ImporterError("the importer's worker answered in a form that nobody expects") from None
 
