@@ -2,8 +2,10 @@
 
 Without a patient column nobody knows whether two equal records are one, so none is dropped and none of this is used.
 
-A record is remembered as 64 bits of (patient, inputs, label), in 13 to 26 bytes a record. Among a hundred million
-records, that two different ones get the same bits, and one is dropped for it, has a chance of 1 in 3,700.
+Memory does not grow with an import: at most 64 MB, which hold the latest 2.6 million records or more. What is repeated
+over a longer distance gets through, untold, and ends in the vault, which compares all records when it reads them
+(`vault.training.repeated`). A record is remembered as 64 bits of (patient, inputs, label); that two different ones get
+the same bits, and one is dropped for it, has a chance of 1 in 30,000 among a hundred million records.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ __all__ = ["Seen", "array_digests", "row_digests"]
 Words = NDArray[np.uint64]
 
 _DIGEST_SEED, _KEY_SEED = 0x66656477, 0x61726431
-_FIRST_SLOTS = 1 << 16
+_FIRST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
 _FULL = 0.625
 _PORTION = 1 << 18
 
@@ -46,11 +48,11 @@ def array_digests(x: NDArray[Any], y: NDArray[np.int64]) -> pl.Series:
 
 
 class Seen:
-    """The records of an import so far."""
+    """The records of an import so far, or the latest ones of many."""
 
     def __init__(self) -> None:
-        self._slots: Words = np.zeros(_FIRST_SLOTS, dtype=np.uint64)
-        self._count = 0
+        self._latest = _Words(_FIRST_SLOTS)
+        self._before = _Words(1)
 
     def fresh(self, patients: pl.Series, digests: pl.Series) -> pl.Series:
         """Which records are no repetition of an earlier one of the same patient: Boolean; all are remembered.
@@ -67,33 +69,70 @@ class Seen:
         where = np.flatnonzero(first)
         for start in range(0, len(where), _PORTION):
             part = where[start : start + _PORTION]
-            self._make_room(len(part))
             first[part] = self._put(words[part])
         return pl.Series(first)
 
-    def _make_room(self, count: int) -> None:
-        slots = len(self._slots)
-        while self._count + count > slots * _FULL:
-            slots *= 2
-        if slots == len(self._slots):
-            return
-        old, self._slots, self._count = self._slots, np.zeros(slots, dtype=np.uint64), 0
-        for start in range(0, len(old), _PORTION):
-            part = old[start : start + _PORTION]
-            self._put(part[part != 0])
-
     def _put(self, words: Words) -> NDArray[np.bool_]:
-        """Open addressing with linear probing, all words at once; they differ from each other. Which ones were new."""
+        """Which words were not there; they differ from each other, and all are there now."""
+        if not self._latest.has_room(len(words)):
+            if self._latest.slots >= _MOST_SLOTS:
+                self._latest, self._before = _Words(_MOST_SLOTS), self._latest
+            else:
+                self._latest = self._latest.grown()
+            return self._put(words)
+        new = self._latest.put(words)
+        return new & ~self._before.has(words)
+
+
+class _Words:
+    """Words other than 0 in a hash table of a fixed size: open addressing, linear probing, many words at once."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._table: Words = np.zeros(slots, dtype=np.uint64)
+        self._last = np.int64(slots - 1)
+        self._count = 0
+
+    def has_room(self, count: int) -> bool:
+        return self._count + count <= self.slots * _FULL
+
+    def grown(self) -> _Words:
+        """The same words in twice as many slots."""
+        larger = _Words(2 * self.slots)
+        for start in range(0, self.slots, _PORTION):
+            part = self._table[start : start + _PORTION]
+            larger.put(part[part != 0])
+        return larger
+
+    def put(self, words: Words) -> NDArray[np.bool_]:
+        """Adds words that differ from each other and for which there is room. Which ones were new."""
         new = np.zeros(len(words), dtype=np.bool_)
-        last = np.uint64(len(self._slots) - 1)
-        rest, at = np.arange(len(words)), words & last
+        rest, at = np.arange(len(words)), words.view(np.int64) & self._last
         while len(rest):
-            held, wanted = self._slots[at], words[rest]
-            free = held == 0
-            self._slots[at[free]] = wanted[free]
-            mine = free & (self._slots[at] == wanted)  # of several that want one free slot, one gets it
-            new[rest[mine]] = True
-            on = ~(mine | (held == wanted))
-            rest, at = rest[on], (at[on] + np.uint64(1)) & last
+            held = self._table.take(at)
+            free = np.flatnonzero(held == 0)
+            places, wanted = at.take(free), words.take(free)
+            self._table[places] = wanted
+            mine = self._table.take(places) == wanted  # of several that want one free slot, one gets it
+            held[free[mine]] = wanted[mine]
+            new[rest[free[mine]]] = True
+            words, rest, at = self._further(held != words, words, rest, at)
         self._count += int(new.sum())
         return new
+
+    def has(self, words: Words) -> NDArray[np.bool_]:
+        """Which words are there."""
+        found = np.zeros(len(words), dtype=np.bool_)
+        rest, at = np.arange(len(words)), words.view(np.int64) & self._last
+        while len(rest):
+            held = self._table.take(at)
+            found[rest[held == words]] = True
+            words, rest, at = self._further((held != 0) & (held != words), words, rest, at)
+        return found
+
+    def _further(
+        self, on: NDArray[np.bool_], words: Words, rest: NDArray[np.int64], at: NDArray[np.int64]
+    ) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
+        """Those that must look into the next slot."""
+        where = np.flatnonzero(on)
+        return words.take(where), rest.take(where), (at.take(where) + 1) & self._last

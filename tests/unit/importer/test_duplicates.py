@@ -66,7 +66,7 @@ def test_it_agrees_with_a_set_while_it_grows(batches: list[list[tuple[int, int]]
     """Few slots, so that it grows and keys meet."""
     known: set[tuple[int, int]] = set()
     seen = Seen()
-    seen._slots = np.zeros(2, dtype=np.uint64)
+    seen._latest = duplicates._Words(2)
     for batch in batches:
         patients = pl.Series([str(patient) for patient, _ in batch], dtype=pl.String)
         digests = pl.Series([digest for _, digest in batch], dtype=pl.UInt64)
@@ -83,4 +83,26 @@ def test_many_records_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     patients = pl.Series(["p"]).new_from_index(0, len(numbers))
     assert seen.fresh(patients, pl.Series(numbers)).all()
     assert seen.fresh(patients, pl.Series(numbers + 100_000)).to_list() == [False] * 100_000 + [True] * 100_000
-    assert len(seen._slots) * 8 <= 26 * 300_000
+
+
+def test_of_very_many_the_latest_are_remembered_in_memory_that_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_PORTION", 100)
+    monkeypatch.setattr(duplicates, "_FIRST_SLOTS", 64)
+    monkeypatch.setattr(duplicates, "_MOST_SLOTS", 1024)
+    seen, numbers = Seen(), np.arange(10_000, dtype=np.uint64)
+    patients = pl.Series(["p"]).new_from_index(0, len(numbers))
+    assert seen.fresh(patients, pl.Series(numbers)).all(), "none is dropped that was not there"
+    assert seen._latest.slots == seen._before.slots == 1024
+    remembered = ~seen.fresh(patients[:600], pl.Series(numbers[-600:])).to_numpy()
+    assert remembered.all()
+
+
+def test_a_forgotten_record_is_remembered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_FIRST_SLOTS", 16)
+    monkeypatch.setattr(duplicates, "_MOST_SLOTS", 16)
+    seen = Seen()
+
+    def fresh(number: int) -> bool:
+        return bool(seen.fresh(pl.Series(["p"]), pl.Series([number], dtype=pl.UInt64))[0])
+
+    assert [fresh(number) for number in (1, 1, *range(2, 40), 1, 1)] == [True, False, *[True] * 39, False]

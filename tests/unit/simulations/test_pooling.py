@@ -54,7 +54,7 @@ def test_tensors_likewise(tmp_path: Path) -> None:
         write_tensor_set(
             folders[site],
             TENSORS,
-            x=np.full((rows, 2), float(rows), np.float32),
+            x=np.array([[rows, row] for row in range(rows)], np.float32),
             y=np.zeros(rows, np.int64),
             unit=np.array(units, np.int64),
             split=np.zeros(rows, np.uint8),

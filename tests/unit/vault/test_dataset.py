@@ -16,8 +16,10 @@ from safetensors.numpy import save_file
 from fedward_client.imported import RECORD, read_record, record_of, shard_name, table_name, version_of, write_record
 from fedward_client.importer.tensors import write_tensor_set
 from fedward_client.shards import header
+from fedward_client.vault.training import repeated
 from fedward_client.vault.training.dataset import Dataset, open_data_set
 from fedward_client.vault.training.encoding import encode_table, encode_tokens
+from fedward_client.vault.training.repeated import first_ones
 from fedward_shared.contracts.arrays import Text, TextForm
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Holdout, NumberColumn
 from fedward_shared.errors import UsageError
@@ -254,6 +256,56 @@ def test_a_declared_filling_stands_for_what_is_missing() -> None:
     )
     table = pl.DataFrame({"age": [60.0, None], "pain": [None, "1"]})
     np.testing.assert_array_equal(encode_table(table, contract), [[1, 0, 0, 1, 1], [2, 1, 1, 0, 0]])
+
+
+def test_records_of_one_patient_with_the_same_inputs_and_label_count_once(tmp_path: Path) -> None:
+    table = pl.DataFrame(write_table(tmp_path / "in", TABLE))
+    again = [table[3:4], table[10:30], table[3:4]]
+    differ = [
+        table[5:6].with_columns(patient_id=pl.lit("somebody else"), split=pl.lit("train")),
+        table[5:6].with_columns(disease=1 - pl.col("disease")),
+        table[5:6].with_columns(age=pl.col("age") / 2 + 20),
+    ]
+    (tmp_path / "more").mkdir()
+    put_table(tmp_path / "more", TABLE, table, *again, *differ)
+    (tmp_path / "once").mkdir()
+    put_table(tmp_path / "once", TABLE, table, *differ)
+    more, once = (open_data_set(tmp_path / name, TABLE) for name in ("more", "once"))
+    for one, other in ((more.train, once.train), (more.test, once.test)):
+        np.testing.assert_array_equal(one.records, other.records)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(one.units, other.units)
+        assert one.count == other.count
+    assert more.train.rows.max() == 60 + 22 + 2, "rows are those of the import"
+
+
+@pytest.mark.parametrize("side", [3, 40])
+def test_arrays_of_one_patient_count_once_and_without_patients_all_count(side: int) -> None:
+    """Small records and large ones are compared in ways of their own."""
+    records = np.random.default_rng(0).normal(size=(6, side, side)).astype(np.float32)
+    records[[2, 5]] = records[[0, 0]]
+    records[4] = records[1]
+    records[4, -1, -1] = np.nextafter(records[1, -1, -1], np.float32(9))
+    units = np.array([0, 1, 0, 2, 1, 1])
+    assert first_ones(records, np.zeros(6, np.int64), units, 3).tolist() == [True, True, False, True, True, True]
+    assert first_ones(records, np.array([0, 0, 1, 0, 0, 0]), units, 3).all()
+    assert first_ones(records, np.zeros(6, np.int64), np.arange(6), 6).all()
+
+
+def test_what_only_looks_equal_is_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All records get the same bits."""
+    monkeypatch.setattr(repeated, "_digests", lambda _, rows: np.zeros(len(rows), np.uint64))
+    monkeypatch.setattr(repeated, "_VALUES", 3)
+    records = np.array([[1, 2], [1, 2], [1, 3], [1, 2]], np.float32)
+    assert first_ones(records, np.zeros(4, np.int64), np.array([0, 0, 0, 0]), 1).tolist() == [True, False, True, False]
+
+
+def test_rows_without_a_patient_all_count(tmp_path: Path) -> None:
+    contract = replace(IMAGE, patient=None)
+    _tensors(tmp_path, contract, x=np.ones((6, 1, 8, 8), np.float32), y=np.zeros(6, np.int64))
+    assert len(open_data_set(tmp_path, contract).train.labels) == 4
+    _tensors(tmp_path, IMAGE, x=np.ones((6, 1, 8, 8), np.float32), y=np.zeros(6, np.int64))
+    assert len(open_data_set(tmp_path, IMAGE).train.labels) == 2
 
 
 def _opened(folder: Path) -> Dataset:

@@ -2,7 +2,8 @@
 
 A folder (`imported`) holds ``import.json`` and the files that it lists: Parquet under the contract's names (its
 columns, the label as class index, and where the contract has them patient and split), or tensor shards (`shards`).
-Without a split every row is for training. Records are written once, into memory that was set aside once.
+Without a split every row is for training. Records are written once, into memory that was set aside once. A patient's
+records with the same inputs and label count once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from fedward_client.imported import ImportRecord, read_record, shard_name, table_name
 from fedward_client.vault.training.encoding import encode_table, encode_tokens
 from fedward_client.vault.training.reading import HINT, read_shard, read_table
+from fedward_client.vault.training.repeated import first_ones
 from fedward_shared.contracts.arrays import Text, TextForm
 from fedward_shared.contracts.cohort import DataContract, DataKind
 from fedward_shared.errors import UsageError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["Dataset", "Part", "Records", "open_data_set"]
+
+_ROWS = 1 << 12
 
 Records = NDArray[np.float32] | NDArray[np.int64]
 """(rows, *input shape): float32, or int64 for the tokens of a text."""
@@ -89,6 +93,7 @@ class _Parts:
     def __init__(self, rows: int, contract: DataContract) -> None:
         kind = np.int64 if _tokens(contract) else np.float32
         self._rows = rows
+        self._patients = contract.patient is not None
         self._classes = len(contract.label.classes)
         self._records = [np.empty((rows, *contract.input_shape), dtype=kind) for _ in range(2)]
         self._filled = [0, 0]
@@ -116,13 +121,26 @@ class _Parts:
 
     def _part(self, part: int, labels: NDArray[np.int64], units: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Part:
         names, index = np.unique(units[chosen], return_inverse=True)
-        return Part(
+        whole = Part(
             records=self._records[part][: self._filled[part]],
             labels=labels[chosen],
             units=index.reshape(-1).astype(np.int64),
             count=len(names),
             rows=np.flatnonzero(chosen).astype(np.int64),
         )
+        return _once(whole) if self._patients else whole
+
+
+def _once(part: Part) -> Part:
+    """The part without records that repeat one of the same patient; those that stay move up, in place."""
+    first = first_ones(part.records, part.labels, part.units, part.count)
+    if first.all():
+        return part
+    kept = np.flatnonzero(first)
+    for start in range(0, len(kept), _ROWS):
+        rows = kept[start : start + _ROWS]
+        part.records[start : start + len(rows)] = part.records[rows]
+    return Part(part.records[: len(kept)], part.labels[kept], part.units[kept], part.count, part.rows[kept])
 
 
 def _read_tables(folder: Path, record: ImportRecord, contract: DataContract, parts: _Parts) -> NDArray[np.int64]:
