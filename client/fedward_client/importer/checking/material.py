@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from fedward_client.importer.checking.cells import NumberCells, parse_numbers, text
-from fedward_client.importer.checking.moments import Moment, moment
+from fedward_client.importer.checking.moments import Moment, read_moments
 from fedward_client.importer.checking.spellings import Spellings
 from fedward_client.importer.sources.source import ROW
 
@@ -59,12 +59,9 @@ class Material:
             cell = text(pl.col(name), types[name])
             found = cell.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.Float64)
             plain.append(found.alias(f"given{at}"))
-        for at, (name, missing) in enumerate(self._moments):
-            found_moment = moment(name, types[name], missing)
-            plain.append(found_moment.micros.alias(f"micros{at}"))
-            plain.append(found_moment.aware.alias(f"aware{at}"))
-            plain.append(found_moment.absent.alias(f"absent{at}"))
         parts = [table.select(ROW, *plain), parse_numbers(table, self._numbers)]
+        for at, (name, missing) in enumerate(self._moments):
+            parts.append(read_moments(table[name], missing).rename(lambda part, at=at: f"{part}{at}"))
         return pl.concat(parts, how="horizontal").with_columns(self._looked_up(table))
 
     def _looked_up(self, table: pl.DataFrame) -> Iterator[pl.Series]:

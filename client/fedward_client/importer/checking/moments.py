@@ -12,15 +12,18 @@ import polars as pl
 
 from fedward_client.importer.checking.cells import text
 
-__all__ = ["Moment", "hours_between", "moment"]
+__all__ = ["Moment", "hours_between", "read_moments"]
 
+_USUAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?)?$"
+_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 _ISO = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?$"
+    r"^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ](?<hour>[0-9]{2}):(?<minute>[0-9]{2})(?::(?<second>[0-9]{2})(?:[.,](?<part>[0-9]{1,9}))?)?"
+    r"(?<offset>[Zz]|(?<sign>[+-])(?<oh>[0-9]{2}):?(?<om>[0-9]{2}))?)?$"
 )
 _MICROSECONDS = 1_000_000
 _HOUR = 3600 * _MICROSECONDS
+_LAST = {"hour": 23, "minute": 59, "second": 59, "oh": 23, "om": 59}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +35,57 @@ class Moment:
     absent: pl.Expr
 
 
-def moment(column: str, dtype: pl.DataType, missing: frozenset[str]) -> Moment:
-    """How to read a column of dates and times, as text or typed. `missing` are spellings of "none", beside ""."""
-    cell = pl.col(column)
-    if isinstance(dtype, pl.Datetime):
-        aware = pl.lit(value=dtype.time_zone is not None)
-        return Moment(cell.dt.epoch("us"), aware, cell.is_null())
-    if dtype == pl.Date:
-        return Moment(cell.cast(pl.Datetime("us")).dt.epoch("us"), pl.lit(value=False), cell.is_null())
-    written = text(cell, dtype)
-    fits = written.str.contains(_ISO)
-    day = written.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("us")
-    second = pl.when(written.str.slice(16, 1) == ":").then(written.str.slice(17, 2))
-    part = written.str.extract(r"^.{19}[.,]([0-9]{1,6})").str.pad_end(6, "0")
-    tail = written.str.slice(16)
-    offset = tail.str.extract(r"([+-][0-9]{2}:?[0-9]{2})$")
-    clock = (_digits(written.str.slice(11, 2)) * 60 + _digits(written.str.slice(14, 2))) * 60 + _digits(second)
-    ahead = (_digits(offset.str.slice(1, 2)) * 60 + _digits(offset.str.slice(-2))) * 60
-    ahead = pl.when(offset.str.starts_with("-")).then(-ahead).otherwise(ahead)
-    micros = pl.when(fits).then(day + (clock - ahead) * _MICROSECONDS + _digits(part))
-    aware = fits & (offset.is_not_null() | tail.str.contains("[Zz]$"))
-    return Moment(micros, aware, written.is_in(["", *missing]))
-
-
-def _digits(written: pl.Expr) -> pl.Expr:
-    return written.cast(pl.Int64, strict=False).fill_null(0)
-
-
 def hours_between(start: Moment, end: Moment) -> pl.Expr:
     """Hours from `start` to `end` (Float64); null where one is no moment, or only one knows its offset."""
     return pl.when(start.aware == end.aware).then((end.micros - start.micros) / _HOUR)
+
+
+def read_moments(cells: pl.Series, missing: frozenset[str]) -> pl.DataFrame:
+    """The columns `micros`, `aware` and `absent` (see `Moment`) of a column of dates and times, as text or typed.
+
+    `missing` are spellings of "none", beside "".
+    """
+    dtype = cells.dtype
+    if isinstance(dtype, pl.Datetime) or dtype == pl.Date:
+        aware = isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
+        typed = cells if isinstance(dtype, pl.Datetime) else cells.cast(pl.Datetime("us"))
+        micros = typed.dt.epoch("us").alias("micros")
+        return micros.to_frame().with_columns(pl.lit(aware).alias("aware"), cells.is_null().alias("absent"))
+    written = cells.to_frame("cell").select(text(pl.col("cell"), dtype))
+    usual = pl.when(pl.col("cell").str.contains(_USUAL)).then(pl.col("cell").str.replace(" ", "T", literal=True))
+    table = written.with_columns(usual.alias("usual")).select(
+        "cell",
+        pl.coalesce(pl.col("usual").str.to_datetime(form, strict=False, time_unit="us") for form in _FORMATS)
+        .dt.epoch("us")
+        .alias("micros"),
+        pl.lit(value=False).alias("aware"),
+        pl.col("cell").is_in(["", *missing]).alias("absent"),
+    )
+    return _mended(table).drop("cell")
+
+
+def _mended(table: pl.DataFrame) -> pl.DataFrame:
+    """Reads again, slowly, what is not written in the usual way."""
+    open_ = table["micros"].is_null() & ~table["absent"]
+    if not open_.any():
+        return table
+    places = open_.arg_true()
+    read = table.select(pl.col("cell").gather(places)).with_columns(_unusual())
+    return table.with_columns(
+        table["micros"].scatter(places, read["micros"]), table["aware"].scatter(places, read["aware"])
+    )
+
+
+def _unusual() -> tuple[pl.Expr, pl.Expr]:
+    """`micros` and `aware` of the column `cell`."""
+    parts = pl.col("cell").str.extract_groups(_ISO).struct
+    day = parts.field("day").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("us")
+    number = {name: parts.field(name).cast(pl.Int64) for name in _LAST}
+    fits = pl.all_horizontal((number[name] <= last).fill_null(value=True) for name, last in _LAST.items())
+    clock = (number["hour"].fill_null(0) * 3600 + number["minute"].fill_null(0) * 60) * _MICROSECONDS
+    clock += number["second"].fill_null(0) * _MICROSECONDS
+    clock += parts.field("part").fill_null("").str.pad_end(6, "0").str.head(6).cast(pl.Int64)
+    ahead = (number["oh"].fill_null(0) * 60 + number["om"].fill_null(0)) * 60 * _MICROSECONDS
+    ahead = pl.when(parts.field("sign") == "-").then(-ahead).otherwise(ahead)
+    micros = pl.when(fits).then(day + clock - ahead)
+    return micros.alias("micros"), parts.field("offset").is_not_null().fill_null(value=False).alias("aware")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from fedward_client.importer.checking.cells import NumberCells, parse_numbers
-from fedward_client.importer.checking.moments import moment
+from fedward_client.importer.checking.moments import read_moments
 
 __all__ = ["microseconds", "times"]
 
@@ -29,8 +29,8 @@ def times(table: pl.DataFrame, column: str, *, dated: bool, decimal: str = ".") 
     says whether a dated one has an offset from UTC; where that is unknown it counts as UTC.
     """
     if dated:
-        found = moment(column, table.schema[column], frozenset())
-        return table.select(found.micros.alias("micros"), (found.aware & found.micros.is_not_null()).alias("aware"))
+        found = read_moments(table[column], frozenset())
+        return found.select("micros", pl.col("aware") & pl.col("micros").is_not_null())
     hours = parse_numbers(table, [NumberCells(column, frozenset(), decimal)]).select("p0").to_series()
     within = pl.when(pl.col("p0").is_between(-_MOST_HOURS, _MOST_HOURS)).then((pl.col("p0") * _HOUR).round())
     return hours.to_frame().select(within.cast(pl.Int64).alias("micros"), pl.lit(value=False).alias("aware"))

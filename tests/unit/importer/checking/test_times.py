@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from fedward_client.importer.checking.checked import Checked, Counts
-from fedward_client.importer.checking.moments import hours_between, moment
+from fedward_client.importer.checking.moments import Moment, hours_between, read_moments
 from fedward_client.importer.mapping import Answer, Mapping
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_shared.contracts.cohort import (
@@ -77,10 +77,7 @@ def _naive(text: str) -> datetime:
     ],
 )
 def test_dates_and_times_are_read_as_written(cell: object, when: datetime, aware: bool) -> None:
-    table = pl.DataFrame({"time": [cell]})
-    read = moment("time", table.schema["time"], frozenset())
-
-    found = table.select(read.micros.alias("micros"), read.aware.alias("aware"), read.absent.alias("absent"))
+    found = read_moments(pl.Series([cell]), frozenset())
 
     micros = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     assert found.row(0) == (micros, aware, False)
@@ -225,8 +222,14 @@ def test_without_a_time_zero_times_are_hours() -> None:
 
 
 def test_hours_are_reckoned_over_days_and_years() -> None:
-    table = pl.DataFrame({"a": ["2024-02-28"], "b": ["2025-03-01T06:00"]})
-    start, end = (moment(name, pl.String(), frozenset()) for name in ("a", "b"))
+    read = {
+        name: read_moments(pl.Series([time]), frozenset())
+        for name, time in (("a", "2024-02-28"), ("b", "2025-03-01 06:00"))
+    }
+    table = pl.concat(
+        [found.rename(lambda part, name=name: part + name) for name, found in read.items()], how="horizontal"
+    )
+    start, end = (Moment(pl.col(f"micros{name}"), pl.col(f"aware{name}"), pl.col(f"absent{name}")) for name in "ab")
 
     assert table.select(hours_between(start, end)).item() == 367 * 24 + 6
 
