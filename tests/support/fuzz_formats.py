@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -142,9 +143,10 @@ def _excel() -> bytes:
     return written.getvalue()
 
 
-def _parquet(**options: object) -> bytes:
+def _parquet(compression: Literal["zstd", "snappy", "uncompressed"], row_group_size: int | None = None) -> bytes:
     written = io.BytesIO()
-    TABLE.with_columns(pl.col("seen").str.to_date()).write_parquet(written, **options)  # type: ignore[call-overload]
+    typed = TABLE.with_columns(pl.col("seen").str.to_date())
+    typed.write_parquet(written, compression=compression, row_group_size=row_group_size)
     return written.getvalue()
 
 
@@ -250,7 +252,7 @@ TABLES: dict[str, Format] = {
     "tsv": Format(_files(TABLE.write_csv(separator="\t").encode()), _rows("csv", separator="tab")),
     "excel": Format(_files(_excel()), _rows("excel"), mutated_zip),
     "parquet": Format(
-        _files(_parquet(), _parquet(compression="uncompressed"), _parquet(compression="snappy", row_group_size=10)),
+        _files(_parquet("zstd"), _parquet("uncompressed"), _parquet("snappy", 10)),
         _rows("parquet"),
     ),
     "sqlite": Format((_folder(_sqlite),), _rows("sql", "", url="sqlite:///file", table="t")),

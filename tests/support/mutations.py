@@ -91,7 +91,7 @@ def _truncate(content: bytes, others: Sequence[bytes], rng: random.Random) -> by
 def _lengths(content: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:
     """A whole number that may be a length, an offset or a count becomes another."""
     width, place = rng.choice(_WIDTHS), _place(content, rng)
-    value = rng.choice((*_TELLING, len(content), len(content) - place, rng.getrandbits(64))) % 256**width
+    value = rng.choice((*_TELLING, len(content), len(content) - place, rng.getrandbits(64))) % (1 << 8 * width)
     return content[:place] + value.to_bytes(width, rng.choice(("little", "big"))) + content[place + width :]
 
 

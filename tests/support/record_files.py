@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     JPEG2000,
+    UID,
     CTImageStorage,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -38,13 +39,13 @@ def picture(pixels: NDArray[Any], form: str, **options: object) -> bytes:
     return written.getvalue()
 
 
-def dicom(pixels: NDArray[Any], syntax: str = ExplicitVRLittleEndian, **elements: object) -> bytes:
+def dicom(pixels: NDArray[Any], syntax: str = ExplicitVRLittleEndian, /, **elements: object) -> bytes:
     """A DICOM file of one grey (rows, columns) or RGB (rows, columns, 3) frame; `elements` replace what it says."""
     file = Dataset()
     file.file_meta = FileMetaDataset()
     file.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    file.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
+    file.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
+    file.file_meta.TransferSyntaxUID = UID(ExplicitVRLittleEndian if syntax == RLELossless else syntax)
     file.SOPClassUID, file.SOPInstanceUID = CTImageStorage, "1.2.3.4"
     file.PatientName, file.PatientID, file.SeriesInstanceUID = "Zebra^Zoe", "Zebra-4711", "1.2.3"
     file.Rows, file.Columns = pixels.shape[:2]
@@ -55,7 +56,7 @@ def dicom(pixels: NDArray[Any], syntax: str = ExplicitVRLittleEndian, **elements
     file.BitsAllocated = file.BitsStored = 8 * pixels.dtype.itemsize
     file.HighBit = file.BitsStored - 1
     file.PixelRepresentation = int(pixels.dtype.kind == "i")
-    form = _PACKED.get(syntax)  # type: ignore[call-overload]
+    form = _PACKED.get(UID(syntax))
     file.PixelData = encapsulate([_codestream(pixels, form)]) if form else pixels.tobytes()
     for name, value in elements.items():
         setattr(file, name, value)
@@ -81,12 +82,12 @@ def series(folder: Path, voxels: NDArray[Any], *, spacing: float = 2.0, **elemen
             "PixelSpacing": [1, 1],
             **elements,
         }
-        (folder / f"{(place * 7) % 97}.dcm").write_bytes(dicom(pixels, **placed))  # type: ignore[arg-type]
+        (folder / f"{(place * 7) % 97}.dcm").write_bytes(dicom(pixels, **placed))
 
 
 def nifti(voxels: NDArray[Any], affine: NDArray[np.float64], *, packed: bool = False) -> bytes:
     """A NIfTI-1 file, gzipped where it is `packed`."""
-    content: bytes = Nifti1Image(voxels, affine).to_bytes()
+    content: bytes = Nifti1Image(voxels, affine).to_bytes()  # type: ignore[no-untyped-call]
     return gzip.compress(content, mtime=0) if packed else content
 
 

@@ -198,7 +198,7 @@ def _number(elements: Dataset, keyword: str, default: float) -> float:
 
 def _colours(
     file: DicomFile, stored: NDArray[np.generic], window: tuple[float, float] | None
-) -> list[NDArray[np.float32]]:
+) -> Iterator[NDArray[np.float32]]:
     top = 2.0 ** int(file.elements.BitsStored) - 1
     if file.photometric == _PALETTE:
         from pydicom.pixels.processing import apply_color_lut
@@ -206,4 +206,5 @@ def _colours(
         stored = apply_color_lut(stored, file.elements)
         top = 2.0 ** (8 * stored.dtype.itemsize) - 1
     low, high = window_ends(window) if window else (0.0, top)
-    return [between(stored[..., channel], low, high) for channel in range(3)]
+    for channel in range(3):
+        yield between(stored[..., channel], low, high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +28,24 @@ def between(values: NDArray[np.generic], low: float, high: float) -> NDArray[np.
     Raises:
         UnreadableError: NOT_FINITE where a value is.
     """
-    scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    scaled = values.astype(np.float32)
+    scaled -= np.float32(low)
+    scaled /= np.float32(high - low)
     if not np.isfinite(scaled).all():
         raise UnreadableError(Reason.NOT_FINITE)
     return np.clip(scaled, 0, 1, out=scaled)
 
 
-def fit_image(planes: Sequence[NDArray[np.float32]], form: Image) -> NDArray[np.float32]:
+def fit_image(planes: Iterable[NDArray[np.float32]], form: Image) -> NDArray[np.float32]:
     """The image of `form.shape`, of one plane (grey) or three (RGB), each (height, width) from 0 to 1.
 
     Grey is the luminance of RGB (ITU-R BT.601); RGB of grey is grey thrice. Sizes are changed by a triangle filter as
-    wide as it must be not to alias (Pillow's bilinear).
+    wide as it must be not to alias (Pillow's bilinear). Planes are taken one after another, so one is in memory.
     """
-    if form.channels == 1 and len(planes) > 1:
-        planes = (np.tensordot(np.array(_LUMINANCE, np.float32), np.stack(planes), axes=1),)
     fitted = np.stack([_fitted(plane, form) for plane in planes])
-    if form.channels > len(planes):
+    if form.channels < len(fitted):
+        fitted = np.tensordot(np.array([_LUMINANCE], np.float32), fitted, axes=1)
+    elif form.channels > len(fitted):
         fitted = np.repeat(fitted, form.channels, axis=0)
     return (fitted - np.float32(form.centre)) / np.float32(form.scale)
 

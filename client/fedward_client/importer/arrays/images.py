@@ -7,6 +7,7 @@ Kinds whose values have no ends (32 bits, floating point) need a declared window
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,9 @@ def read_picture(content: bytes, form: Image, *, largest: int) -> NDArray[np.flo
             inverted = _inverted(picture)
             picture.load()
             planes = _planes(ImageOps.exif_transpose(picture), form.window)
+            return fit_image((1 - plane for plane in planes) if inverted else planes, form)
     except PillowImage.DecompressionBombError:
         raise UnreadableError(Reason.TOO_LARGE) from None
-    return fit_image([1 - plane for plane in planes] if inverted else planes, form)
 
 
 def _check(picture: Picture, content: bytes, largest: int) -> None:
@@ -76,7 +77,7 @@ def _inverted(picture: Picture) -> bool:
     return picture.mode in _SIXTEEN and tags.get(_WHITE_IS_ZERO, 1) == 0
 
 
-def _planes(picture: Picture, window: tuple[float, float] | None) -> list[NDArray[np.float32]]:
+def _planes(picture: Picture, window: tuple[float, float] | None) -> Iterator[NDArray[np.float32]]:
     """Grey or RGB from 0 to 1."""
     if picture.mode in _CLEAR or ("transparency" in picture.info and picture.mode in _BYTES):
         picture = picture.convert("RGBA")
@@ -88,9 +89,8 @@ def _planes(picture: Picture, window: tuple[float, float] | None) -> list[NDArra
     low, high = window_ends(window) if window else (0.0, top)
     values = np.asarray(picture)
     if values.ndim == 2:  # noqa: PLR2004 - height and width
-        return [between(values, low, high)]
-    planes = [between(values[..., channel], low, high) for channel in range(3)]
-    if picture.mode != "RGBA":
-        return planes
-    opaque = between(values[..., 3], 0, top)
-    return [plane * opaque for plane in planes]
+        yield between(values, low, high)
+        return
+    for channel in range(3):
+        plane = between(values[..., channel], low, high)
+        yield plane * between(values[..., 3], 0, top) if picture.mode == "RGBA" else plane

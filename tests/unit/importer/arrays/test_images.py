@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -229,3 +231,32 @@ def test_floating_point_with_a_window(tmp_path: Path) -> None:
     found = decoded(picture(values, "TIFF"), replace(GREY, window=(100, 200)), tmp_path)
 
     assert np.allclose(found[0], np.clip(values / 200, 0, 1), atol=1e-6)
+
+
+def interlaced(pixels: NDArray[np.uint8], *, rows_missing: int = 0) -> bytes:
+    """A grey PNG whose rows come in the seven passes of Adam7; the last rows of the last pass may be missing."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    rows = b""
+    for left, top, across, down in passes:
+        part = pixels[top::down, left::across]
+        kept = part[: len(part) - rows_missing] if (left, top) == (0, 1) else part
+        rows += b"".join(b"\0" + row.tobytes() for row in kept if len(row))
+    content = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 1)
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        content += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return content
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (1, 1), (9, 3), (5, 17)])
+def test_interlaced(tmp_path: Path, shape: tuple[int, int]) -> None:
+    shades = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+
+    found = decoded(interlaced(shades), replace(GREY, height=shape[0], width=shape[1]), tmp_path)
+
+    assert np.allclose(found[0], shades / 255, atol=1e-6)
+
+
+def test_interlaced_without_its_last_row(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError):
+        decoded(interlaced(EIGHT, rows_missing=1), GREY, tmp_path)
