@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from fedward_client.imported import RECORD, ImportRecord, open_regular, record_of, write_record
+from fedward_client.importer.removal import remove_tree
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.errors import UsageError
 from fedward_shared.files import FolderLock, sync_folder
@@ -58,9 +58,9 @@ class Staging:
         self._stack.enter_context(FolderLock(home))
         for left in home.iterdir():
             if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
+                remove_tree(left)
         self.folder = Path(tempfile.mkdtemp(dir=home))
-        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self._stack.callback(remove_tree, self.folder)
         return self
 
     def __exit__(
@@ -125,7 +125,7 @@ class Staging:
                 os.fsync(file.fileno())
         for path in self.folder.iterdir():
             if path.name not in names:
-                _remove(path)
+                remove_tree(path)
         sync_folder(self.folder)
 
 
@@ -138,10 +138,3 @@ def _modes(inbox: Path) -> tuple[int, int]:
     if inbox.stat().st_mode & groups == groups:
         return _FOLDER_MODE | stat.S_ISGID | stat.S_IRGRP | stat.S_IXGRP, _FILE_MODE | stat.S_IRGRP
     return _FOLDER_MODE, _FILE_MODE
-
-
-def _remove(path: Path) -> None:
-    if stat.S_ISDIR(path.lstat().st_mode):
-        shutil.rmtree(path)
-    else:
-        path.unlink()

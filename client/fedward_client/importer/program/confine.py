@@ -32,6 +32,7 @@ _CAPABILITY_VERSION = 0x20080522
 _READ_SEARCH = 2  # CAP_DAC_READ_SEARCH: root may be given files of others to import
 _LAST_CAPABILITY = 63
 _OPEN_FILES = 1024
+_AF_NETLINK = 16  # Linux's; libc asks it for this machine's addresses when it looks up a name
 _SPARE_ADDRESSES = 16 << 30
 
 _SYSTEM = (
@@ -140,5 +141,5 @@ def _readable(terms: Confinement) -> Iterator[Path]:
 
 def _families(terms: Confinement) -> tuple[int, ...]:
     """The kinds of sockets that a source needs: none for files."""
-    internet = (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK) if terms.ports else ()
+    internet = (socket.AF_INET, socket.AF_INET6, _AF_NETLINK) if terms.ports else ()
     return (*internet, socket.AF_UNIX) if terms.sockets else internet

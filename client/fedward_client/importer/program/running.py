@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from fedward_client.importer.program.confinement import SCRATCH, Confined, Confi
 from fedward_client.importer.program.launching import prefix
 from fedward_client.importer.program.lines import Lines, line
 from fedward_client.importer.program.watch import Watch, limit_reached
+from fedward_client.importer.removal import remove_tree
 from fedward_shared import errors
 from fedward_shared.errors import FedwardError, ImporterError, StudyFileError
 
@@ -96,7 +96,7 @@ def run_confined(
         return _Talk(process, document, terms, progress).run()
     finally:
         _end(process)
-        shutil.rmtree(terms.staging / SCRATCH, ignore_errors=True)
+        remove_tree(terms.staging / SCRATCH)
 
 
 class _Talk:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +17,8 @@ __all__ = ["Watch", "limit_reached", "written_bytes"]
 _OUTPUT_PAUSE = 0.25
 _MB = 1_000_000
 _KIB = 1024
+_RESERVE = 500 * _MB
+_MOST_ENTRIES = 100_000
 _COUNTED = ("RssAnon", "RssShmem")  # pages of mapped files can be dropped at any time, and are
 
 
@@ -27,6 +31,7 @@ class Watch:
         self._limits = limits
         self._began = time.monotonic()
         self._looked = self._began
+        self._free = _free(staging)
         self.peak = 0
         """The most memory that was seen in use, in bytes."""
 
@@ -51,6 +56,11 @@ class Watch:
             self._looked = now
             if written_bytes(self._staging) > self._limits.output_bytes:
                 raise limit_reached("output", self._limits)
+            if _free(self._staging) < min(_RESERVE, self._free - _MB):
+                raise ImporterError(
+                    "the disk is nearly full, so the importer was ended; nothing was imported",
+                    hint=f"Make room: {_RESERVE // _MB} MB stay free, for a site whose ledger cannot be written stops.",
+                )
 
 
 def limit_reached(limit: str, limits: Limits) -> ImporterError:
@@ -73,18 +83,43 @@ def limit_reached(limit: str, limits: Limits) -> ImporterError:
 
 
 def written_bytes(folder: Path) -> int:
-    """Bytes of everything below a folder; links are not followed, and what vanishes meanwhile counts nothing."""
-    total = 0
-    try:
-        for entry in os.scandir(folder):
+    """Bytes of everything below a folder; links are not followed, and what vanishes meanwhile counts nothing.
+
+    More than 100,000 files and folders, and folders that are closed or too deep to look into, count as more than any
+    limit: no import needs them.
+    """
+    total = entries = 0
+    waiting = [folder]
+    while waiting:
+        try:
+            found = list(os.scandir(waiting.pop()))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return sys.maxsize
+        entries += len(found)
+        if entries > _MOST_ENTRIES:
+            return sys.maxsize
+        for entry in found:
             try:
                 status = entry.stat(follow_symlinks=False)
-            except OSError:
+            except FileNotFoundError:
                 continue
-            total += written_bytes(Path(entry.path)) if stat.S_ISDIR(status.st_mode) else status.st_size
-    except OSError:
-        return total
+            except OSError:
+                return sys.maxsize
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(Path(entry.path))
+            else:
+                total += status.st_size
     return total
+
+
+def _free(folder: Path) -> int:
+    """Bytes free on the disk of a folder."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return sys.maxsize
 
 
 def _memory(process: int) -> int:

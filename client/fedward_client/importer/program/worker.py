@@ -75,7 +75,8 @@ def _confined(terms: Confinement) -> dict[str, list[str]]:
             "the program that reads source files could open what is the vault's alone, so nothing was read:\n"
             + "\n".join(f"  - {path}" for path in found.reached),
             hint=(
-                "Import as another user than the vault's (see docs/site.md), or on Linux 5.13 or later with Landlock "
+                "A source must not be a folder around the site's. Otherwise import as another user than the vault's "
+                "(see docs/site.md), or on Linux 5.13 or later with Landlock "
                 "or user namespaces on; fedward-site doctor tells what this system lacks. To go on without this "
                 "protection, and only with source files that you trust: --unsafe-unconfined-importer"
             ),

@@ -36,7 +36,8 @@ class Address:
     """Where a database is.
 
     `dialect` is such as "postgresql"; `host` is empty and `file` set for SQLite; `socket` is the folder of a Unix
-    socket; `certificates` are files that the driver reads. `shown` is the URL without user and options, for people.
+    socket; `certificates` are files that the driver reads, by their option's name. `shown` is for people: the URL
+    without user and options.
     """
 
     dialect: str
@@ -44,14 +45,14 @@ class Address:
     port: int | None = None
     socket: Path | None = None
     file: Path | None = None
-    certificates: tuple[Path, ...] = ()
+    certificates: tuple[tuple[str, Path], ...] = ()
     shown: str = ""
 
     @property
     def reads(self) -> tuple[Path, ...]:
         """Files of this machine that the driver opens."""
         if self.file is None:
-            return self.certificates
+            return tuple(path for _, path in self.certificates)
         return (self.file, *(self.file.with_name(self.file.name + ending) for ending in _SQLITE_BESIDE))
 
 
@@ -129,6 +130,6 @@ def _server(dialect: str, place: tuple[str, int | None], asked: Mapping[str, lis
     if named and not named.isdigit():
         raise UsageError("the port in the url of a database is no number")
     number = place[1] or int(named or _PORTS.get(dialect, _POSTGRES_PORT))
-    certificates = tuple((folder / asked[name][0]).resolve() for name in _FILES if asked.get(name))
+    certificates = tuple((name, (folder / asked[name][0]).resolve()) for name in _FILES if asked.get(name))
     local = Path(host) if host.startswith("/") else None
     return Address(dialect, host, number, local, None, certificates)

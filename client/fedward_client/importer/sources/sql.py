@@ -206,6 +206,8 @@ def _engine(url: str, address: Address, password: str, seconds: float) -> Engine
         place = make_url(url)
         if address.dialect == "postgresql":
             place = place.set(drivername="postgresql+psycopg")
+        if address.certificates:
+            place = place.update_query_dict({name: str(path) for name, path in address.certificates})
         if password:
             place = place.set(password=password)
         arguments = {"connect_timeout": _CONNECT_SECONDS} if address.dialect == "postgresql" else {}

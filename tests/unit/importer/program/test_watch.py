@@ -52,3 +52,17 @@ def test_a_process_that_has_ended_uses_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("limit", "option"), [("memory", "--memory-limit"), ("time", "--time-limit")])
 def test_the_hint_names_the_option(limit: str, option: str) -> None:
     assert option in limit_reached(limit, Limits()).hint
+
+
+def test_a_disk_that_fills_up_ends_the_import_and_a_full_one_that_stays_so_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [100_000_000]
+    monkeypatch.setattr(watch, "_free", lambda _folder: free[0])
+    monkeypatch.setattr(watch, "_OUTPUT_PAUSE", -1.0)
+    eyes = Watch(os.getpid(), tmp_path, Limits(memory_bytes=1 << 50))
+    eyes.check()
+
+    free[0] -= 2_000_000
+    with pytest.raises(ImporterError, match="disk is nearly full"):
+        eyes.check()
