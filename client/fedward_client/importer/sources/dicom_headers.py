@@ -51,6 +51,7 @@ _STANDARD = (
 _SERIES = "SeriesInstanceUID"
 _NEVER = ("PN", "SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN")
 _MOST_FILES = 5_000_000
+_DEEPEST = 100
 _BATCH = 2048
 _FIRST_READ, _MOST_READ = 1 << 16, 1 << 24
 _AGE = re.compile(r"(\d{3})([DWMY])")
@@ -97,10 +98,8 @@ class DicomHeaders:
         """
         names = self.columns()
         wanted = tuple(names[place] for place in positions(names, columns, self._folder.name))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-            yield from self._read(wanted)
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+        yield from self._read(wanted)
 
     def _read(self, wanted: tuple[str, ...]) -> Iterator[Batch]:
         paths = _listed(self._folder)
@@ -143,12 +142,25 @@ def _table(found: list[tuple[int, _Cells]], wanted: tuple[str, ...]) -> pl.DataF
 
 
 def _listed(folder: Path) -> list[str]:
-    """The regular files in and below a folder, as paths within it, in their order."""
+    """The files in and below a folder, as paths within it: a folder's files, then its folders, in their order.
+
+    Raises:
+        SourceDataError: there are too many, or folders lie too deep.
+        UsageError: one of the folders is not ours to read.
+    """
     found: list[str] = []
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        within = os.path.relpath(parent, folder)
-        found += [name if within == "." else f"{within}/{name}" for name in sorted(files)]
+    waiting = [""]
+    while waiting:
+        within = waiting.pop()
+        if within.count("/") > _DEEPEST:
+            raise SourceDataError(f"{folder}: folders lie more than {_DEEPEST} deep", hint="Is it the right folder?")
+        try:
+            with os.scandir(folder / within) as entries:
+                kinds = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        except OSError as error:
+            raise UsageError(f"cannot read all folders in {folder}: {error.strerror}", hint="Check who may.") from error
+        found += [within + name for name, is_folder in kinds if not is_folder]
+        waiting += [f"{within}{name}/" for name, is_folder in reversed(kinds) if is_folder]
         if len(found) > _MOST_FILES:
             raise SourceDataError(f"{folder}: more than {_MOST_FILES} files", hint="Import it in parts.")
     return found
@@ -163,9 +175,11 @@ def _cells(path: Path, tags: Sequence[str]) -> _Cells | None:
     while True:
         start = contents(path, there, most=most)
         try:
-            elements, past = read_headers(start, keywords, largest=_MOST_READ)
-            if past or most >= min(there, _MOST_READ):
-                return None if is_directory(start) else {tag: _cell(elements, tag) for tag in tags}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                elements, past = read_headers(start, keywords, largest=_MOST_READ)
+                if past or most >= min(there, _MOST_READ):
+                    return None if is_directory(start) else {tag: _cell(elements, tag) for tag in tags}
         except UnreadableError:
             raise
         except Exception:  # noqa: BLE001 - pydicom fails in any way at all, and its messages hold values of the file

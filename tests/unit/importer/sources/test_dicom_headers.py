@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
         "PatientAge": "018M",
         "Modality": "CT",
     }
-    second = {"PatientID": "p2", "StudyDate": "2024.03.01", "PatientAge": "071Y", "ImageType": ["A", "B"]}
+    second = {"PatientID": "p2", "StudyDate": "20240301", "PatientAge": "071Y", "ImageType": ["A", "B"]}
     (tmp_path / "a" / "1.dcm").write_bytes(dicom(PIXELS, ImplicitVRLittleEndian, **first))
     (tmp_path / "a" / "2").write_bytes(dicom(PIXELS, DeflatedExplicitVRLittleEndian, **second))
     return tmp_path
@@ -125,6 +125,21 @@ def test_a_folder_without_dicom_files(tmp_path: Path, content: bytes) -> None:
 def test_what_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
         DicomHeaders(tmp_path / "nothing")
+
+
+def test_folders_in_their_order(tmp_path: Path) -> None:
+    for name in ("b/2", "a/z/1", "a/2", "c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(dicom(PIXELS))
+
+    assert rows(DicomHeaders(tmp_path), "file")["file"].to_list() == ["c", "a/2", "a/z/1", "b/2"]
+
+
+def test_folders_that_lie_too_deep(tmp_path: Path) -> None:
+    tmp_path.joinpath(*["d"] * 120).mkdir(parents=True)
+
+    with pytest.raises(SourceDataError, match="more than 100 deep"):
+        rows(DicomHeaders(tmp_path))
 
 
 def test_rows_are_instances_or_series(folder: Path) -> None:
