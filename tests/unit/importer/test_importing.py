@@ -36,11 +36,21 @@ GOOD = HEADER + "".join(
     for row in range(100)
 )
 SECRET = "Zebra-Patient-4711"
+LIMITS = Limits()
 
 
-def import_file(file: Path, inbox: Path, study: bytes = STUDY, *, at: float = 1.0, **limits: float) -> ImportReport:
+def import_file(
+    file: Path,
+    inbox: Path,
+    study: bytes = STUDY,
+    *,
+    at: float = 1.0,
+    limits: Limits = LIMITS,
+    max_rejected: float = 0.2,
+) -> ImportReport:
     """Imports a file that has the contract's own names."""
-    order = replace(ImportOrder.of_file(file, study, "heart"), limits=Limits(**limits))
+    limits = replace(limits, max_rejected=max_rejected)
+    order = replace(ImportOrder.of_file(file, study, "heart"), limits=limits)
     return import_here(order, inbox, clock=lambda: at)
 
 
@@ -335,13 +345,13 @@ def test_a_table_has_parts_of_the_declared_size(source: Path, tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"records": 99}, "more than 99 rows"),
-        ({"output_bytes": 100}, "would take more than 100 bytes"),
+        (Limits(records=99), "more than 99 rows"),
+        (Limits(output_bytes=100), "would take more than 100 bytes"),
     ],
 )
-def test_an_import_has_limits(source: Path, tmp_path: Path, limits: dict[str, int], message: str) -> None:
+def test_an_import_has_limits(source: Path, tmp_path: Path, limits: Limits, message: str) -> None:
     with pytest.raises(SourceDataError, match=message):
-        import_file(source, tmp_path / "inbox", **limits)
+        import_file(source, tmp_path / "inbox", limits=limits)
 
     assert nothing_in(tmp_path / "inbox")
 

@@ -57,9 +57,17 @@ def shards(report: ImportReport) -> dict[str, NDArray[np.generic]]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def run(tmp_path: Path, manifest: bytes, mapping: Mapping, **limits: float) -> ImportReport:
+def run(
+    tmp_path: Path, manifest: bytes, mapping: Mapping, *, max_rejected: float = 0.2, file_bytes: int = 1 << 20
+) -> ImportReport:
     table = SourceTerms("csv", Path("rows.csv"))
-    order = ImportOrder(manifest, replace(mapping, source=table), tmp_path, "arrays", Limits(**limits))
+    order = ImportOrder(
+        manifest,
+        replace(mapping, source=table),
+        tmp_path,
+        "arrays",
+        Limits(max_rejected=max_rejected, file_bytes=file_bytes),
+    )
     return import_here(order, tmp_path / "inbox")
 
 

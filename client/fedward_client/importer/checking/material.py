@@ -61,7 +61,7 @@ class Material:
             plain.append(found.alias(f"given{at}"))
         parts = [table.select(ROW, *plain), parse_numbers(table, self._numbers)]
         for at, (name, missing) in enumerate(self._moments):
-            parts.append(read_moments(table[name], missing).rename(lambda part, at=at: f"{part}{at}"))
+            parts.append(read_moments(table[name], missing).select(pl.all().name.suffix(str(at))))
         return pl.concat(parts, how="horizontal").with_columns(self._looked_up(table))
 
     def _looked_up(self, table: pl.DataFrame) -> Iterator[pl.Series]:

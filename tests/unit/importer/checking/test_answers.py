@@ -191,7 +191,8 @@ def test_what_is_made_of_events_is_in_the_contracts_words_already() -> None:
     made = replace(GLUCOSE, timing=Timing((-24.0, 0.0), codes=("2345-7",)), missing=())
     contract = replace(CONTRACT, columns=(made, TEMPERATURE, SEX), time_zero="zero")
     mapping = _answer("glucose", Answer(source="lab", unit="mmol/L", missing=("90",)))
-    columns = {name: [cell] * 2 for name, cell in FINE.items()} | {"zero": ["2026-01-01"] * 2, "glucose": [90.0, None]}
+    columns: dict[str, list[object]] = {name: [cell] * 2 for name, cell in FINE.items()}
+    columns |= {"zero": ["2026-01-01"] * 2, "glucose": [90.0, None]}
 
     checked = check_rows(contract, columns, mapping)
 

@@ -40,7 +40,11 @@ WARDS = Rule("ward", values=("icu", "2"))
 HEAVY = Rule("bmi", 20.0, 40.0)
 
 
-def _check(*rules: Rule, mapping: Mapping | None = None, **cells: object) -> Checked:
+def _check(*rules: Rule, **cells: object) -> Checked:
+    return _mapped(Mapping(), *rules, **cells)
+
+
+def _mapped(mapping: Mapping, /, *rules: Rule, **cells: object) -> Checked:
     columns = {name: [cell] for name, cell in (FINE | cells).items()}
     return check_rows(replace(CONTRACT, include=rules), columns, mapping)
 
@@ -127,7 +131,7 @@ def test_rules_see_the_contracts_units_and_words() -> None:
     fine = {"age": "216", "sex": "1", "WARD": "7"}
 
     def excluded(**cells: str) -> int:
-        return _check(ADULTS, MEN, WARDS, HEAVY, mapping=mapping, **(fine | cells)).excluded
+        return _mapped(mapping, ADULTS, MEN, WARDS, HEAVY, **(fine | cells)).excluded
 
     assert excluded() == 0
     assert excluded(age="215") == 1

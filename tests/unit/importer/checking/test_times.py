@@ -159,10 +159,11 @@ def test_a_required_value_outside_its_window_rejects_the_row() -> None:
 
 
 def test_offsets_are_reckoned_with() -> None:
-    inside = {"admitted": "2026-01-31T14:00+02:00", "death": ""}
+    def glucose(taken: str) -> list[float | None]:
+        return _check(admitted="2026-01-31T14:00+02:00", death="", taken=taken).table["glucose"].to_list()
 
-    assert _check(**inside, taken="2026-01-31T12:00Z").table["glucose"].to_list() == [90.0]
-    assert _check(**inside, taken="2026-01-31T12:00:01Z").table["glucose"].to_list() == [None]
+    assert glucose("2026-01-31T12:00Z") == [90.0]
+    assert glucose("2026-01-31T12:00:01Z") == [None]
 
 
 def test_a_time_with_an_offset_cannot_be_compared_with_one_without() -> None:
@@ -222,13 +223,9 @@ def test_without_a_time_zero_times_are_hours() -> None:
 
 
 def test_hours_are_reckoned_over_days_and_years() -> None:
-    read = {
-        name: read_moments(pl.Series([time]), frozenset())
-        for name, time in (("a", "2024-02-28"), ("b", "2025-03-01 06:00"))
-    }
-    table = pl.concat(
-        [found.rename(lambda part, name=name: part + name) for name, found in read.items()], how="horizontal"
-    )
+    found = [read_moments(pl.Series([time]), frozenset()) for time in ("2024-02-28", "2025-03-01 06:00")]
+    parts = [part.select(pl.all().name.suffix(name)) for part, name in zip(found, "ab", strict=True)]
+    table = pl.concat(parts, how="horizontal")
     start, end = (Moment(pl.col(f"micros{name}"), pl.col(f"aware{name}"), pl.col(f"absent{name}")) for name in "ab")
 
     assert table.select(hours_between(start, end)).item() == 367 * 24 + 6
