@@ -46,11 +46,22 @@ def judge(
 ) -> Judgement:
     """Everything that is to be said about a profile."""
     found = _all(profile, contract, mapping, site, max_rejected)
-    units = {finding.column for finding in found if finding.defect in _UNIT_DEFECTS}
-    told = [one for one in found if not (one.defect is Defect.DRIFT and one.column in units)]
+    told = _first_causes(found)
     told.sort(key=lambda one: (_ORDER.index(one.severity), _DEFECTS.index(one.defect), one.column))
     stops = import_stops(profile, max_rejected)
     return Judgement(tuple(told), stops, _verdict(told, stops=stops))
+
+
+def _first_causes(findings: Sequence[Finding]) -> list[Finding]:
+    """Without what follows from another finding.
+
+    Values that follow the outcome look like a second unit; what is in another unit is distributed otherwise.
+    """
+    leaks = {finding.column for finding in findings if finding.defect is Defect.LEAK}
+    units = {finding.column for finding in findings if finding.defect in _UNIT_DEFECTS} - leaks
+    hidden = {(defect, column) for column in leaks for defect in (Defect.MIXED_UNITS, Defect.SHIFTED_DIGITS)}
+    hidden |= {(Defect.DRIFT, column) for column in units}
+    return [finding for finding in findings if (finding.defect, finding.column) not in hidden]
 
 
 def _all(

@@ -1,7 +1,8 @@
 """Whether the label can be right: swapped classes, inputs that hold the outcome, records from after it.
 
 Alarms are rare by construction: a label counts as swapped where all columns with a declared direction together point
-the other way beyond 4 standard deviations, a single column where it does so as surely and clearly (AUC below .4).
+the other way beyond 3 standard deviations (where there is nothing to see, once in 740 sites; where the label is right,
+hardly ever), a single column where it does so beyond 4 and clearly (AUC below .4).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fedward_shared.contracts.cohort import DataContract, NumberColumn
 
 __all__ = ["leak_findings"]
 
-_SWAPPED_Z = -4.0
+_SWAPPED_Z = -3.0
 _AGAINST_Z = 4.0
 _AGAINST_AUC = 0.4
 _LEAK_AUC = 0.99
