@@ -42,12 +42,12 @@ class Form:
 class Block:
     """Whole records: `content` ends with a line end.
 
-    `marks` are the places of separators and line ends outside quotes; `ends[i]` says which of them ends record i.
+    `ends` are the places of the line ends outside quotes, one a record; `cells` says how many cells each record has.
     """
 
     content: bytes
-    marks: Places
     ends: Places
+    cells: NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,53 +72,62 @@ def blocks(pieces: Iterable[bytes], form: Form) -> Iterator[Block]:
     rest, line = b"", 1
     for piece in chain(pieces, [b""]):
         content = rest + (piece or b"\n" * bool(rest))
-        marks, kinds, quotes = _structure(content, form)
-        ends = np.flatnonzero(kinds == _LF)
-        cut = int(marks[ends[-1]]) + 1 if ends.size else 0
+        ends, cells, quotes = _structure(content, form)
+        cut = int(ends[-1]) + 1 if ends.size else 0
         if len(content) - cut > MOST_RECORD or (cut < len(content) and not piece):
             raise _endless(content[cut:], form, _line(content, cut, line), quotes.size % 2 == 1)
         if cut:
-            whole, marks = content[:cut], marks[: ends[-1] + 1]
+            whole = content[:cut]
             _check_text(whole, form, line)
             _check_marks(whole, quotes[: np.searchsorted(quotes, cut)], form, line)
-            _check_lengths(whole, marks, ends, form, line)
-            yield Block(whole, marks, ends)
+            _check_lengths(whole, ends, form, line)
+            yield Block(whole, ends, cells)
             line += whole.count(b"\n") if quotes.size else ends.size
         rest = content[cut:]
 
 
-def _structure(content: bytes, form: Form) -> tuple[Places, NDArray[np.uint8], Places]:
-    """Places of separators and line ends outside quotes, the bytes there, and the places of all quotes."""
+def _structure(content: bytes, form: Form) -> tuple[Places, NDArray[np.unsignedinteger], Places]:
+    """Places of line ends outside quotes, how many cells come before each, and the places of all quotes."""
     array = np.frombuffer(content, np.uint8)
-    quoted = form.quotes and b'"' in content
+    if form.quotes and b'"' in content:
+        marks, kinds, quotes = _marks(array, form)
+        at = np.flatnonzero(kinds == _LF)
+        return marks[at], np.diff(at, prepend=-1).astype(np.uint64), quotes
+    nowhere = np.empty(0, np.int64)
+    ends = np.flatnonzero(array == _LF)
+    if not ends.size:
+        return ends, np.empty(0, np.uint8), nowhere
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    enough = np.min_scalar_type(int((ends - starts).max()) + 1)  # a small type is several times faster
+    separators = (array[: ends[-1] + 1] == ord(form.separator)).view(np.uint8)
+    return ends, np.add.reduceat(separators, starts, dtype=enough) + enough.type(1), nowhere
+
+
+def _marks(array: NDArray[np.uint8], form: Form) -> tuple[Places, NDArray[np.uint8], Places]:
+    """Places of separators and line ends outside quotes, the bytes there, and the places of all quotes."""
     found = array == ord(form.separator)
     found |= array == _LF
-    if quoted:
+    if form.quotes:
         found |= array == _QUOTE
     marks = np.flatnonzero(found)
     kinds = array[marks]
-    if not quoted:
-        return marks, kinds, np.empty(0, np.int64)
-    quote = kinds == _QUOTE
+    quote = (kinds == _QUOTE) & form.quotes
     outside = ~(np.bitwise_xor.accumulate(quote) | quote)  # neither a quote nor after an odd number of them
     return marks[outside], kinds[outside], marks[quote]
 
 
 def rows(block: Block, first: int, last: int, width: int) -> Rows:
     """Sorts the records `first` to `last` (exclusive) of a block into rows of `width` cells and what is none."""
-    ends = block.ends[first:last]
-    before = int(block.ends[first - 1]) if first else -1
-    start = int(block.marks[before]) + 1 if first else 0
-    stop = int(block.marks[ends[-1]]) + 1
-    taken = np.diff(ends, prepend=before) == width
+    ends = block.ends[first:last] + 1
+    start, stop = int(block.ends[first - 1]) + 1 if first else 0, int(ends[-1])
+    taken = block.cells[first:last] == width
     if width > 1 and taken.all():
         return Rows(block.content[start:stop], np.arange(first, last), np.empty(0, np.int64))
-    stops = block.marks[ends] + 1
-    starts = np.concatenate(([start], stops[:-1]))
-    blank = _blank(block.content, starts, stops)
+    starts = np.concatenate(([start], ends[:-1]))
+    blank = _blank(block.content, starts, ends)
     taken &= ~blank
     runs = np.flatnonzero(np.diff(taken, prepend=False, append=False)).reshape(-1, 2)
-    content = b"".join(block.content[starts[begin] : stops[end - 1]] for begin, end in runs.tolist())
+    content = b"".join(block.content[starts[begin] : ends[end - 1]] for begin, end in runs.tolist())
     return Rows(content, first + np.flatnonzero(taken), first + np.flatnonzero(~taken & ~blank))
 
 
@@ -173,10 +182,11 @@ def _check_marks(content: bytes, quotes: Places, form: Form, line: int) -> None:
             )
 
 
-def _check_lengths(content: bytes, marks: Places, ends: Places, form: Form, line: int) -> None:
-    longest = int(np.diff(marks[ends], prepend=-1).max())
+def _check_lengths(content: bytes, ends: Places, form: Form, line: int) -> None:
+    longest = int(np.diff(ends, prepend=-1).max())
     if longest <= MOST_CELL:
         return
+    marks = _marks(np.frombuffer(content, np.uint8), form)[0]
     long = np.flatnonzero(np.diff(marks, prepend=-1) > MOST_CELL)
     if longest > MOST_RECORD or long.size:
         at = int(marks[long[0]]) if long.size else len(content)
