@@ -71,7 +71,7 @@ def _drafted(table: Path, *, yes: bool) -> str:
 
     from fedward_server import inspection
 
-    if not yes and not sys.stdin.isatty():
+    if not yes and not _somebody_answers():
         raise UsageError("nobody is there to answer", hint="Run it in a terminal, or add --yes to take every default.")
     sample = inspection.read_sample(table)
     profiles = inspection.profile(sample)
@@ -90,6 +90,10 @@ def _drafted(table: Path, *, yes: bool) -> str:
     talk = inspection.Interview(ask=_prompt, say=say, hurried=yes)
     choices = inspection.interview(sample, profiles, talk, name=name, key=f"{name}-{secrets.token_hex(8)}")
     return inspection.draft(sample, profiles, choices)
+
+
+def _somebody_answers() -> bool:
+    return sys.stdin.isatty()
 
 
 def _prompt(question: str, default: str) -> str:

@@ -123,7 +123,7 @@ def _identifies(name: str, filled: Mapping[str, int], numbers: Mapping[str, floa
     if not numbers:
         return not any(" " in cell for cell in filled)
     found = sorted(numbers.values())
-    return len(found) == total and found[-1] - found[0] == total - 1
+    return len(found) == total and found[0] >= 0 and found[-1] - found[0] == total - 1
 
 
 def _category(name: str, cells: Collection[str]) -> Profile:

@@ -113,15 +113,17 @@ def _label(
         ),
     )
     values = possible[label].values
-    listed = ", ".join(values)
+    guessed = guess_positive(values)
+    default = ", ".join(guessed)
     given = talk.answer(
-        f'Which of its values mean ill? They are: {listed} (several: with commas; "{_EACH}": a class for each value)',
-        ", ".join(guess_positive(values)),
-        lambda text: _wrong_values(text, values),
+        f"Which of its values mean ill? They are: {', '.join(values)} "
+        f'(several: with commas; "{_EACH}": a class for each value)',
+        default,
+        lambda text: "" if text == default else _wrong_values(text, values),
     )
     if given == _EACH and _EACH not in values:
         return label, tuple((value,) for value in values), tuple(_class_name(value) for value in values)
-    ill = _parts(given, values)
+    ill = guessed if given == default else _parts(given, values)
     well = tuple(value for value in values if value not in ill)
     return label, (well, ill), (_class_name(f"no {label}"), _class_name(label))
 

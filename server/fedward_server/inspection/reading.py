@@ -71,7 +71,7 @@ def _sample(raw: BinaryIO, name: str) -> Sample:
         raise SourceDataError(
             f"{name} is empty, or begins with an empty line", hint="It needs a line with names first."
         )
-    separator = max(_SEPARATORS, key=lambda sign: len(_cells(first, sign)))
+    separator = max(_SEPARATORS, key=lambda sign: _width(first, sign))
     reader = csv.reader(_chained(first, lines), delimiter=separator, strict=True)
     header = [cell.strip(BLANKS) for cell in next(reader)]
     _check_header(header, name)
@@ -111,8 +111,12 @@ def _lines(raw: BinaryIO, name: str) -> Iterator[str]:
             ) from error
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator), [])
+def _width(line: str, separator: str) -> int:
+    """How many cells a line has; none where one of them would be too long."""
+    try:
+        return len(next(csv.reader([line], delimiter=separator), []))
+    except csv.Error:
+        return 0
 
 
 def _chained(first: str, lines: Iterator[str]) -> Iterator[str]:
