@@ -8,6 +8,7 @@ stay as they are written. No reference is ever followed out of the file.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import zlib
@@ -27,6 +28,7 @@ _LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _WHOLE = (".json", ".json.gz")
 _LONGEST_LINE = 8 << 20
 _LARGEST_FILE = 64 << 20
+_PIECE = 1 << 20
 _MOST_THINGS = 100_000
 _MOST_THINGS_WHOLE = 4_000_000
 _MOST_RATIO = 200
@@ -36,10 +38,11 @@ _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 _BOM = b"\xef\xbb\xbf"
 
 
-class Literal(str):
-    """A JSON number as it is written, told apart from a JSON string."""
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A JSON number as it is written."""
 
-    __slots__ = ()
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ class FhirFiles:
                 f"{self._name}: the file with resource {number + 1} is no whole gzip file",
                 hint="Was it copied to its end? Try gunzip --test on the files.",
             ) from error
+        except OSError as error:
+            raise SourceDataError(f"{self._name}: the file with resource {number + 1} cannot be read") from error
 
 
 class _Inflated:
@@ -107,9 +112,10 @@ class _Inflated:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._packed = file
-        self._file = gzip.GzipFile(fileobj=file)
+        self._file = io.BufferedReader(gzip.GzipFile(fileobj=file), _PIECE)
         self._name = name
         self._total = 0
+        self._looked = 0
 
     def readline(self, size: int) -> bytes:
         return self._counted(self._file.readline(size))
@@ -119,6 +125,9 @@ class _Inflated:
 
     def _counted(self, piece: bytes) -> bytes:
         self._total += len(piece)
+        if self._total - self._looked < _PIECE:
+            return piece
+        self._looked = self._total
         if self._total > max(_RATIO_COUNTS_FROM, _MOST_RATIO * self._packed.tell()):
             raise SourceDataError(
                 f"a FHIR file inflates to more than {_MOST_RATIO} times its size",
@@ -155,7 +164,7 @@ def _lines(stream: BinaryIO | _Inflated, types: frozenset[str], number: int) -> 
                 line = stream.readline(_LONGEST_LINE + 1)
             number += 1
             yield Resource(number, wrong=Reason.TOO_LARGE)
-        elif content.strip():
+        elif not content.isspace():
             number += 1
             yield _resource(content, types, number)
 
@@ -177,10 +186,14 @@ def _resource(line: bytes, types: frozenset[str], number: int) -> Resource:
 
 def _whole(stream: BinaryIO | _Inflated, types: frozenset[str], number: int) -> Iterator[Resource]:
     """A Bundle's entries, or one resource."""
-    content = stream.read(_LARGEST_FILE + 1)
-    if len(content) > _LARGEST_FILE:
+    pieces, size = [], 0
+    while size <= _LARGEST_FILE and (piece := stream.read(_PIECE)):
+        pieces.append(piece)
+        size += len(piece)
+    if size > _LARGEST_FILE:
         yield Resource(number + 1, wrong=Reason.TOO_LARGE)
         return
+    content = b"".join(pieces)
     try:
         parsed = _parsed(content.removeprefix(_BOM), _MOST_THINGS_WHOLE)
     except UnreadableError as error:
@@ -188,8 +201,7 @@ def _whole(stream: BinaryIO | _Inflated, types: frozenset[str], number: int) -> 
         return
     kind = parsed.get("resourceType")
     if kind != "Bundle":
-        wrong = None if isinstance(kind, str) else Reason.UNREADABLE
-        yield Resource(number + 1, parsed if kind in types else {}, wrong=wrong)
+        yield _single(parsed, types, number + 1, large=_things(content) > _MOST_THINGS)
         return
     entries = parsed.get("entry", [])
     if not isinstance(entries, list):
@@ -202,6 +214,16 @@ def _whole(stream: BinaryIO | _Inflated, types: frozenset[str], number: int) -> 
             yield Resource(place, wrong=Reason.UNREADABLE)
         else:
             yield Resource(place, entry if entry.get("resourceType") in types else {}, links)
+
+
+def _single(parsed: dict[str, object], types: frozenset[str], number: int, *, large: bool) -> Resource:
+    """A file that is one resource."""
+    kind = parsed.get("resourceType")
+    if not isinstance(kind, str):
+        return Resource(number, wrong=Reason.UNREADABLE)
+    if kind not in types:
+        return Resource(number)
+    return Resource(number, wrong=Reason.TOO_LARGE) if large else Resource(number, parsed)
 
 
 def _entry(entry: object, links: dict[str, str]) -> dict[str, object] | None:
@@ -226,7 +248,7 @@ def _entry(entry: object, links: dict[str, str]) -> dict[str, object] | None:
 
 def _parsed(content: bytes, most_things: int) -> dict[str, object]:
     """An object of JSON; raises UnreadableError."""
-    if content.count(b",") + content.count(b"[") + content.count(b"{") > most_things:
+    if _things(content) > most_things:
         raise UnreadableError(Reason.TOO_LARGE)
     try:
         parsed = json.loads(
@@ -241,6 +263,11 @@ def _parsed(content: bytes, most_things: int) -> dict[str, object]:
     if not isinstance(parsed, dict):
         raise UnreadableError(Reason.UNREADABLE)
     return parsed
+
+
+def _things(content: bytes) -> int:
+    """At least as many as the values that the text holds."""
+    return content.count(b",") + content.count(b"[") + content.count(b"{")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -222,7 +222,7 @@ def _text(part: Node, name: str) -> str | None:
     found = part.get(name)
     if found is None or found == "":
         return None
-    if not isinstance(found, str) or isinstance(found, Literal):
+    if not isinstance(found, str):
         raise UnreadableError(Reason.UNREADABLE)
     if len(found) > _LONGEST_TEXT:
         raise UnreadableError(Reason.TOO_LARGE)
@@ -241,4 +241,4 @@ def _number(part: Node, name: str) -> str | None:
         return None
     if not isinstance(found, Literal):
         raise UnreadableError(Reason.UNREADABLE)
-    return str(found)
+    return found.text
