@@ -34,12 +34,15 @@ def contract_digest(contract: DataContract) -> bytes:
     """SHA-256 (32 bytes) of the contract in one canonical form.
 
     The order of columns, of a category's values and of classes counts, because it is the order of the model's
-    inputs and outputs; the order in which spellings of "missing" are listed does not.
+    inputs and outputs; the order in which synonyms and spellings of "missing" are listed does not.
     """
     columns = []
     for column in contract.columns:
         kind = "category" if isinstance(column, CategoryColumn) else "number"
-        columns.append({"type": kind, **_declared(column), "missing": sorted(set(column.missing))})
+        entry = {"type": kind, **_declared(column), "missing": sorted(set(column.missing))}
+        if isinstance(column, CategoryColumn) and column.synonyms:
+            entry["synonyms"] = sorted(column.synonyms)
+        columns.append(entry)
     form = {**_declared(contract), "kind": str(contract.kind), "columns": columns, "label": _declared(contract.label)}
     if contract.form is not None:
         form["form"] = {"type": type(contract.form).__name__.lower(), **asdict(contract.form)}

@@ -135,6 +135,13 @@ def test_the_order_of_columns_counts_and_that_of_missing_spellings_does_not() ->
     assert contract_digest(replace(CONTRACT, columns=(turned, second))) == contract_digest(CONTRACT)
 
 
+def test_the_order_of_synonyms_does_not_count() -> None:
+    turned = RICH.replace('typical = "1", none = "4"', 'none = "4", typical = "1"')
+    assert turned != RICH
+
+    assert contract_digest(load(turned.encode()).data) == contract_digest(load(RICH.encode()).data)
+
+
 def test_what_is_not_the_contract_does_not_count() -> None:
     other = load(TWO_SITES.replace("rounds = 3", "rounds = 9").replace('"logistic"', '"mlp"').encode()).data
 
