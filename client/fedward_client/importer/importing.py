@@ -49,7 +49,7 @@ def import_data(order: ImportOrder, staging: Path, progress: Progress = lambda _
 
     contract = load(order.manifest).data
     listing = None if order.dry_run else staging / QUARANTINE
-    with _scratch(staging) as scratch, Tally(contract, order.limits, listing) as tally:
+    with _scratch(staging) as scratch, Tally(contract, order.limits, listing, scratch) as tally:
         files = _Import(order, contract, staging, scratch, tally, progress).run()
         report = tally.report()
     check_accepted(report, order.limits.max_rejected)

@@ -34,11 +34,12 @@ class Tally:
         contract: says whose rows may not be on both sides of the split.
         limits: how much may be wrong.
         listing: the file to write; None after a dry run, which keeps none.
+        scratch: a folder for temporary files.
     """
 
-    def __init__(self, contract: DataContract, limits: Limits, listing: Path | None) -> None:
+    def __init__(self, contract: DataContract, limits: Limits, listing: Path | None, scratch: Path) -> None:
         self._limits = limits
-        self._sides = Sides(contract)
+        self._sides = Sides(contract, scratch)
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._examples: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._counts: dict[str, Counts] = {}
