@@ -153,6 +153,31 @@ def test_ybr_becomes_rgb(tmp_path: Path) -> None:
     assert np.abs(found - COLOURS.transpose(2, 0, 1) / 255).max() < 0.01
 
 
+def test_halved_colours_are_shared_by_two_pixels(tmp_path: Path) -> None:
+    """YBR_FULL_422 stores Y Y Cb Cr for two neighbours; without colour these are grey."""
+    grey = COLOURS[..., 0]
+    neutral = np.full((6, 4, 2), 128, np.uint8)
+    packed = np.concatenate([grey.reshape(6, 4, 2), neutral], axis=2)
+
+    found = decoded(dicom(COLOURS, PhotometricInterpretation="YBR_FULL_422", PixelData=packed.tobytes()), RGB, tmp_path)
+
+    assert np.abs(found - grey / 255).max() < 0.01
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    mask = UNSIGNED > 20_000
+    bits = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
+    content = dicom(UNSIGNED, **bits, PixelData=np.packbits(mask, bitorder="little").tobytes())
+
+    assert np.array_equal(decoded(content, GREY, tmp_path)[0], mask)
+
+
+def test_thirty_two_bits(tmp_path: Path) -> None:
+    content = dicom(UNSIGNED.astype(np.uint32) * 60_000)
+
+    assert np.allclose(decoded(content, GREY, tmp_path)[0], UNSIGNED * 60_000.0 / (2**32 - 1), atol=1e-6)
+
+
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
     stored = np.arange(48, dtype=np.uint8).reshape(6, 8)
     elements: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}

@@ -60,6 +60,14 @@ def test_white_is_zero(tmp_path: Path, pixels: NDArray[Any]) -> None:
     assert np.allclose(decoded(inverted, GREY, tmp_path)[0], 1 - pixels / top, atol=1e-6)
 
 
+def test_sixteen_bits_in_either_byte_order(tmp_path: Path) -> None:
+    written = BytesIO()
+    PillowImage.frombytes("I;16B", (8, 6), SIXTEEN.astype(">u2").tobytes()).save(written, "TIFF")
+
+    assert written.getvalue().startswith(b"MM")
+    assert np.allclose(decoded(written.getvalue(), GREY, tmp_path)[0], SIXTEEN / 65535, atol=1e-6)
+
+
 def test_colours_keep_their_order_and_grey_is_their_luminance(tmp_path: Path) -> None:
     content = picture(COLOURS, "PNG")
 
