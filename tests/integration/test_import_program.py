@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,11 +19,11 @@ from fedward_client.home import SiteHome, SiteIdentity
 from fedward_client.imported import read_record
 from fedward_client.importer.mapping import Mapping, SourceTerms
 from fedward_client.importer.order import ImportOrder, Limits
-from fedward_client.importer.program import in_worker
+from fedward_client.importer.program import in_worker, watch
 from fedward_client.importer.program.in_worker import forbidden_of, import_confined
 from fedward_shared.errors import FedwardError, ImporterError, LockedError, SourceDataError, UsageError
 from tests.support.confined import without
-from tests.support.processes import children_of, wait_for
+from tests.support.processes import Processes, children_of, wait_for
 from tests.support.samples import TWO_SITES
 
 pytestmark = pytest.mark.processes
@@ -165,7 +166,7 @@ from pathlib import Path
 from fedward_client.home import SiteHome
 from fedward_client.importer.mapping import Mapping, SourceTerms
 from fedward_client.importer.order import ImportOrder
-from fedward_client.importer.program import in_worker
+from fedward_client.importer.program import in_worker, watch
 from tests.support.samples import TWO_SITES
 home, source = SiteHome(Path(sys.argv[1])), Path(sys.argv[2])
 in_worker._IMPORT = "tests.support.worker_tasks:hang"
@@ -203,6 +204,51 @@ def _runs(process: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+_ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT x FROM c WHERE x > 1"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_the_command_is_stopped_while_a_database_hangs(
+    tmp_path: Path, home: SiteHome, number: signal.Signals, code: int
+) -> None:
+    study, mapping = tmp_path / "study.toml", tmp_path / "mapping.toml"
+    study.write_text(TWO_SITES)
+    with contextlib.closing(sqlite3.connect(tmp_path / "ward.db")) as ward:
+        ward.execute("CREATE TABLE visits (patient_id)")
+    mapping.write_text(f'[source]\ntype = "sql"\nurl = "sqlite:///ward.db"\nquery = "{_ENDLESS}"\n')
+    arguments = ["--contract", study, "--mapping", mapping, "--data-set", "heart", "--home", home.root]
+    with Processes(tmp_path / "logs", {"OMP_NUM_THREADS": "1"}) as processes:
+        process = processes.start("import", "fedward-site", "import", *arguments)
+        scratch = home.inbox / ".importing"
+        wait_for(lambda: any(scratch.glob("*/.scratch")), "a confined worker", explain=lambda: processes.log("import"))
+        [worker] = children_of(process.pid)
+
+        assert processes.stop("import", number) == code
+        wait_for(lambda: not _runs(worker), "the worker's end")
+
+        assert ("stopped" in processes.log("import")) == (number is signal.SIGINT)
+        assert "Traceback" not in processes.log("import")
+    assert {path for path in _left(home) if not path.startswith(".importing/")} == set()
+    assert _run(_order(tmp_path), home).is_dir()
+    assert list(scratch.iterdir()) == [scratch / "lock"]
+
+
+@pytest.mark.parametrize("how", ["deep", "closed", "many"])
+def test_whatever_a_worker_hides_its_files_in_is_ended_and_removed(
+    tmp_path: Path, home: SiteHome, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    without(monkeypatch, ())
+    monkeypatch.setattr(in_worker, "_IMPORT", "tests.support.worker_tasks:burrow")
+    monkeypatch.setattr(watch, "_MOST_ENTRIES", 4000)
+    if how == "closed" and os.geteuid() == 0:
+        pytest.skip("nothing is closed to root")
+
+    with pytest.raises(ImporterError, match="wrote more than"):
+        _run(replace(_order(tmp_path), data_set=how, limits=Limits(seconds=120)), home)
+
+    assert _left(home) == set()
 
 
 def test_an_import_beyond_its_time_leaves_nothing(

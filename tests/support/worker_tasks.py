@@ -23,6 +23,7 @@ Progress = Callable[[int, int], None]
 __all__ = [
     "attempts",
     "bomb",
+    "burrow",
     "crash",
     "fail",
     "flood",
@@ -105,6 +106,24 @@ def flood(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str,
     while True:
         number += 1
         (staging / f"{number}").write_bytes(bytes(1 << 20))
+
+
+def burrow(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str, Any]:
+    """Hides what it writes: too deep to be named, in a closed folder, or in more files than anybody counts."""
+    place = staging / "burrow"
+    place.mkdir()
+    os.chdir(place)
+    match order["data_set"]:
+        case "deep":
+            for _ in range(3000):
+                os.mkdir("d")  # noqa: PTH102 - relative to where it is
+                os.chdir("d")
+        case "closed":
+            place.chmod(0)
+        case _:
+            for number in range(110_000):
+                os.close(os.open(f"{number}", os.O_CREAT | os.O_WRONLY))
+    return hang(order, staging, progress)
 
 
 def write_slowly(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str, Any]:
