@@ -40,7 +40,7 @@ class Kind(Enum):
     NUMBER = "numbers"
     CATEGORY = "few different values"
     IDENTIFIER = "names of patients or records"
-    DATE = "dates"
+    DATE = "dates, which time_zero and time can name"
     TEXT = "free text, or too many different values"
     EMPTY = "the same everywhere"
 
@@ -92,10 +92,10 @@ def _column(name: str, counts: Mapping[str, int], decimal: str) -> Profile:
     total = sum(filled.values())
     numbers = {cell: number for cell in filled if (number := _number(cell, decimal)) is not None}
     read = sum(filled[cell] for cell in numbers)
-    if _identifies(name, filled, numbers):
-        return Profile(name, Kind.IDENTIFIER)
     if total and sum(count for cell, count in filled.items() if _DATE.fullmatch(cell)) >= _MOSTLY * total:
         return Profile(name, Kind.DATE)
+    if _identifies(name, filled, numbers):
+        return Profile(name, Kind.IDENTIFIER)
     if not total or read < _MOSTLY * total:
         return _category(name, counts)
     values = sorted(number for cell, number in numbers.items() for _ in range(filled[cell]))

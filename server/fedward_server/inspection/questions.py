@@ -125,7 +125,7 @@ def _label(
         return label, tuple((value,) for value in values), tuple(_class_name(value) for value in values)
     ill = guessed if given == default else _parts(given, values)
     well = tuple(value for value in values if value not in ill)
-    return label, (well, ill), (_class_name(f"no {label}"), _class_name(label))
+    return label, (well, ill), (_class_name(f"not {label}"), _class_name(label))
 
 
 def _class_name(text: str) -> str:

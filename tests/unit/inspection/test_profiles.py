@@ -39,6 +39,11 @@ CHOLESTEROL = [f"{120 + 7 * (index % 60)}" for index in range(200)]
         (["7", "7", "8", "9"] * 5, "patient", Kind.IDENTIFIER),
         ([f"{index % 90}" for index in range(100)], "Patient ID", Kind.IDENTIFIER),
         ([f"2020-01-{index:02}" for index in range(1, 29)], "seen", Kind.DATE),
+        (
+            [f"2024-{1 + index // 28:02}-{1 + index % 28:02}T16:{index % 60:02}:00" for index in range(200)],
+            "seen",
+            Kind.DATE,
+        ),
         ([f"{index}.3.2020 10:00" for index in range(1, 29)], "seen", Kind.DATE),
         ([f"patient was seen on day {index} and felt well" for index in range(40)], "note", Kind.TEXT),
         ([f"word{index % 45}" for index in range(90)], "ward", Kind.TEXT),
