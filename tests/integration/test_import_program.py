@@ -218,9 +218,9 @@ def test_the_command_is_stopped_while_a_database_hangs(
     with contextlib.closing(sqlite3.connect(tmp_path / "ward.db")) as ward:
         ward.execute("CREATE TABLE visits (patient_id)")
     mapping.write_text(f'[source]\ntype = "sql"\nurl = "sqlite:///ward.db"\nquery = "{_ENDLESS}"\n')
-    arguments = ["--contract", study, "--mapping", mapping, "--data-set", "heart", "--home", home.root]
+    arguments: list[str | Path] = ["--contract", study, "--mapping", mapping, "--data-set", "heart"]
     with Processes(tmp_path / "logs", {"OMP_NUM_THREADS": "1"}) as processes:
-        process = processes.start("import", "fedward-site", "import", *arguments)
+        process = processes.start("import", "fedward-site", "import", *arguments, "--home", home.root)
         scratch = home.inbox / ".importing"
         wait_for(lambda: any(scratch.glob("*/.scratch")), "a confined worker", explain=lambda: processes.log("import"))
         [worker] = children_of(process.pid)

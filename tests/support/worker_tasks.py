@@ -115,7 +115,7 @@ def burrow(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str
     os.chdir(place)
     match order["data_set"]:
         case "deep":
-            for _ in range(3000):
+            for _ in range(2200):
                 os.mkdir("d")  # noqa: PTH102 - relative to where it is
                 os.chdir("d")
         case "closed":
