@@ -149,15 +149,27 @@ def _volume(slices: list[_Slice], form: Volume) -> NDArray[np.float32]:
         same = np.abs(each.directions - first.directions).max() <= _SAME_DIRECTION
         if each.values.shape != first.values.shape or not same or not np.allclose(each.spacing, first.spacing, 1e-3):
             raise UnreadableError(Reason.WRONG_SHAPE)
+    lengths = np.linalg.norm(first.directions, axis=1)
+    if np.abs(lengths - 1).max() > _SAME_DIRECTION or first.spacing.min() <= 0:
+        raise UnreadableError(Reason.WRONG_SHAPE)
     along_row, along_column = first.directions
     normal = np.cross(along_row, along_column)
-    slices = sorted(slices, key=lambda each: float(each.position @ normal))
+    slices.sort(key=lambda each: float(each.position @ normal))
     step = _step(np.stack([each.position for each in slices]), normal)
     lps = np.column_stack([normal * step, along_column * first.spacing[0], along_row * first.spacing[1]])
     affine = np.eye(4)
     affine[:3, :3] = _TO_RAS @ lps
     affine[:3, 3] = _TO_RAS @ slices[0].position
-    return fit_volume(np.stack([each.values for each in slices]), affine, form)
+    return fit_volume(_stacked(slices), affine, form)
+
+
+def _stacked(slices: list[_Slice]) -> NDArray[np.float32]:
+    """All slices as one array; each slice's own memory is given back when it was copied."""
+    voxels = np.empty((len(slices), *slices[0].values.shape), np.float32)
+    while slices:
+        one = slices.pop()
+        voxels[len(slices)] = one.values
+    return voxels
 
 
 def _step(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> float:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["read_nifti"]
 
 _GZIP = b"\x1f\x8b"
+_GZIP_BITS = 16 + zlib.MAX_WBITS
+_PIECE = 1 << 16
 _HEADER_1, _HEADER_2 = 348, 540
 _LONGEST_HEADER = 544
 _SIDES = 3
@@ -40,7 +42,8 @@ def read_nifti(content: bytes, form: Volume, *, largest: int) -> NDArray[np.floa
         Exception: what nibabel raises on a damaged header.
     """
     packed = content.startswith(_GZIP)
-    header = _header(_inflated(content, _LONGEST_HEADER, whole=False) if packed else content[:_LONGEST_HEADER])
+    start_of_it = _inflated(content, _LONGEST_HEADER, whole=False) if packed else content[:_LONGEST_HEADER]
+    header = _header(bytes(start_of_it))
     sides = _sides(header)
     start = int(header["vox_offset"])
     kind = header.get_data_dtype()  # type: ignore[no-untyped-call]
@@ -50,9 +53,8 @@ def read_nifti(content: bytes, form: Volume, *, largest: int) -> NDArray[np.floa
     if kind.kind not in "iuf" or start < int(header["sizeof_hdr"]) or np.isinf(header["scl_slope"]):
         raise UnreadableError(Reason.UNREADABLE)
     affine = _affine(header)
-    if packed:
-        content = _inflated(content, largest, whole=True)
-    voxels = np.frombuffer(content, kind, math.prod(sides), start).reshape(sides, order="F")
+    unfolded = _inflated(content, largest, whole=True) if packed else content
+    voxels = np.frombuffer(unfolded, kind, math.prod(sides), start).reshape(sides, order="F")
     slope, intercept = header.get_slope_inter()  # type: ignore[no-untyped-call]
     return fit_volume(
         voxels if kind.isnative else voxels.astype(kind.newbyteorder("=")),
@@ -98,18 +100,22 @@ def _affine(header: Nifti1Header) -> NDArray[np.float64]:
     return affine
 
 
-def _inflated(content: bytes, most: int, *, whole: bool) -> bytes:
+def _inflated(content: bytes, most: int, *, whole: bool) -> bytearray:
     """The bytes in a gzip file: its first `most`, or the whole of it, which must be no more and end soundly."""
     unfolded = bytearray()
-    rest = content
-    while rest:
-        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        unfolded += unpacker.decompress(rest, most + 1 - len(unfolded))
-        if len(unfolded) > most:
-            if whole:
-                raise UnreadableError(Reason.TOO_LARGE)
-            return bytes(unfolded[:most])
-        if not unpacker.eof:
-            raise UnreadableError(Reason.UNREADABLE)
-        rest = unpacker.unused_data.lstrip(b"\0")
-    return bytes(unfolded)
+    unpacker = zlib.decompressobj(_GZIP_BITS)
+    for start in range(0, len(content), _PIECE):
+        rest = content[start : start + _PIECE]
+        while rest:
+            if unpacker.eof:  # another member follows, or zero bytes that fill a tape's block
+                rest = rest.lstrip(b"\0")
+                unpacker = zlib.decompressobj(_GZIP_BITS) if rest else unpacker
+            unfolded += unpacker.decompress(rest, most + 1 - len(unfolded)) if rest else b""
+            if len(unfolded) > most:
+                if whole:
+                    raise UnreadableError(Reason.TOO_LARGE)
+                return unfolded[:most]
+            rest = unpacker.unused_data if rest and unpacker.eof else b""
+    if not unpacker.eof:
+        raise UnreadableError(Reason.UNREADABLE)
+    return unfolded

@@ -91,6 +91,24 @@ def test_slices_that_do_not_make_a_volume(tmp_path: Path, elements: dict[str, An
     assert refused(tmp_path / "ct") is Reason.WRONG_SHAPE
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"ImageOrientationPatient": [2, 0, 0, 0, 1, 0]},
+        {"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]},
+        {"ImageOrientationPatient": [1, 0, 0, 0.6, 0.8, 0]},
+        {"PixelSpacing": [1, -1]},
+        {"PixelSpacing": [0, 1]},
+        {"PixelSpacing": None},
+        {"ImageOrientationPatient": None},
+    ],
+)
+def test_places_that_are_none(tmp_path: Path, elements: dict[str, Any]) -> None:
+    series(tmp_path / "ct", VOXELS, **elements)
+
+    assert refused(tmp_path / "ct") is Reason.WRONG_SHAPE
+
+
 def test_a_missing_slice(tmp_path: Path) -> None:
     series(tmp_path / "ct", VOXELS)
     (tmp_path / "ct" / "14.dcm").unlink()
