@@ -24,6 +24,8 @@ __all__ = ["CdmFiles", "CdmTables", "Database", "open_tables", "whole"]
 _ENDINGS = {".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".parquet": "parquet"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_LISTED = 10_000
+_NO_TABLE = "there is no such table"
+"""What `database_errors` says then."""
 
 
 class CdmTables(Protocol):
@@ -106,11 +108,13 @@ class Database:
         self._columns: dict[str, tuple[str, ...]] = {}
 
     def columns(self, table: str) -> tuple[str, ...]:
-        """The columns of a table; none where it cannot be read."""
+        """The columns of a table, or none where there is no such table."""
         if table not in self._columns:
             try:
                 found = self._query(f"SELECT * FROM {self._prefix}{table} WHERE 1 = 0").columns()  # noqa: S608 - ours
-            except SourceDataError:
+            except UsageError as error:
+                if _NO_TABLE not in error.message:
+                    raise
                 found = ()
             self._columns[table] = tuple(name.lower() for name in found)
         return self._columns[table]
