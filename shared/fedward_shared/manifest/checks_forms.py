@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedward_shared.contracts.arrays import Image, Series, Signal, Text, TextForm, Volume
 from fedward_shared.contracts.augmentation import Augment
-from fedward_shared.contracts.cohort import DataContract, DataKind
+from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
 from fedward_shared.manifest.checks_columns import check_scaling, check_window
 from fedward_shared.manifest.findings import Findings
 
@@ -71,7 +71,8 @@ def _allowed(data: DataContract) -> tuple[frozenset[str], str]:
     """The changes that suit a study's records, and what these are called."""
     axes = len(data.input_shape)
     if data.kind is DataKind.TABLE:
-        return frozenset({"noise"}), "tables"
+        numbers = not data.columns or any(isinstance(column, NumberColumn) for column in data.columns)
+        return (frozenset({"noise"}), "tables") if numbers else (frozenset(), "tables without numbers")
     if isinstance(data.form, Text):
         tokens = data.form.form is TextForm.TOKENS
         return (frozenset(), "texts as tokens") if tokens else (frozenset({"noise"}), "texts")

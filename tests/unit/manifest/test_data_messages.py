@@ -787,6 +787,18 @@ def test_a_mistake_is_told_with_what_would_be_right(base: str, changes: Changes,
     assert tuple(re.sub(r" \(line [0-9]+\)", "", problem) for problem in failure.value.problems) == told
 
 
+def test_noise_needs_numbers() -> None:
+    start, end = RICH.index("[data.columns.age]"), RICH.index("[data.columns.pain]")
+    rule = '[[data.include]]\ncolumn = "age"\nrange = [40, 80]\n'
+    text = (RICH[:start] + RICH[end:]).replace(rule, "")
+
+    with pytest.raises(StudyFileError) as failure:
+        load_draft(text.encode())
+
+    assert len(failure.value.problems) == 1
+    assert "makes no sense for tables without numbers; leave the table out" in failure.value.problems[0]
+
+
 def test_mistakes_in_several_rules_are_told_with_the_line_of_each() -> None:
     text = RICH.replace("range = [40, 80]", "range = [80, 40]").replace('values = ["cardiology", "medicine"]', "")
 
