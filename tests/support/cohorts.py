@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,17 @@ from fedward_shared.privacy.cohort import TrainingSet
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MODELS", "TERMS", "contract_of", "put_table", "site", "terms_of", "training_set", "write_table"]
+__all__ = [
+    "MODELS",
+    "TERMS",
+    "contract_of",
+    "put_table",
+    "site",
+    "small_tensors",
+    "terms_of",
+    "training_set",
+    "write_table",
+]
 
 LABEL = Label("disease", (("0",), ("1",)), ("no disease", "disease"))
 _KINDS = {
@@ -98,3 +108,13 @@ def put_table(folder: Path, contract: DataContract, *tables: pl.DataFrame) -> No
     names = [table_name(number) for number in range(len(tables))]
     rows = sum(table.height for table in tables)
     write_record(folder, record_of(folder, contract, names, rows=(rows, 0)))
+
+
+def small_tensors() -> dict[str, Any]:
+    """Six records of shape (1, 8, 8), two a patient, the last patient for testing: what `write_tensor_set` takes."""
+    return {
+        "x": np.random.default_rng(0).normal(size=(6, 1, 8, 8)).astype(np.float32),
+        "y": np.arange(6) % 2,
+        "unit": np.arange(6) // 2,
+        "split": (np.arange(6) >= 4).astype(np.uint8),
+    }

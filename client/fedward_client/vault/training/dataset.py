@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fedward_client.imported import ImportRecord, read_record, shard_name, table_name
+from fedward_client.imported import TABLE_ROWS, ImportRecord, read_record, shard_name, table_name
+from fedward_client.shards import record_bytes
 from fedward_client.vault.training.encoding import encode_table, encode_tokens
 from fedward_client.vault.training.reading import HINT, read_shard, read_table
 from fedward_client.vault.training.repeated import first_ones
@@ -69,6 +70,8 @@ def open_data_set(folder: Path, contract: DataContract) -> Dataset:
     record = read_record(folder)
     table = contract.kind is DataKind.TABLE
     _check_record(record, contract, table_name if table else shard_name)
+    if record.rows_accepted > (TABLE_ROWS * len(record.files) if table else _most_records(folder, record, contract)):
+        raise _miscounted()
     parts = _Parts(record.rows_accepted, contract)
     units = (_read_tables if table else _read_shards)(folder, record, contract, parts)
     return parts.complete(units)
@@ -82,6 +85,12 @@ def _check_record(record: ImportRecord, contract: DataContract, name: Callable[[
         )
     if not record.files or [listed for listed, _ in record.files] != [*map(name, range(len(record.files)))]:
         raise UsageError("the import does not list the files that the contract needs, in their order", hint=HINT)
+
+
+def _most_records(folder: Path, record: ImportRecord, contract: DataContract) -> int:
+    """How many records the shards can hold by their size: checked before memory is set aside."""
+    paths = [folder / name for name, _ in record.files]
+    return sum(path.stat().st_size for path in paths if path.is_file()) // max(1, record_bytes(contract.input_shape))
 
 
 class _Parts:
