@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from fedward_client.importer.events import matching, runs
 from fedward_client.importer.events.grids import grids
+from fedward_client.importer.events.picking import COUNTING
 from fedward_client.importer.events.windows import WithEvents
 from fedward_client.importer.mapping import Mapping
-from fedward_client.importer.sources.source import ROW
 from fedward_shared.contracts.arrays import Channel, Pick, Series
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, Label, NumberColumn, Timing
 from tests.support.events import Event, TableSource, event_source
 
-EXAMPLES = 600 if os.environ.get("FEDWARD_LONG") else 60
+EXAMPLES = 250 if os.environ.get("FEDWARD_LONG") else 25
 LABEL = Label("died", (("0",), ("1",)), ("no", "yes"))
 WORDS = ("low", "normal", "high")
 
@@ -39,6 +39,8 @@ quarters = st.integers(-40, 40).map(lambda n: n / 4)
 
 @dataclass(frozen=True)
 class Row:
+    """A row of the cohort; `zero` in hours after the start of 2024."""
+
     patient: str
     encounter: str
     zero: float | None
@@ -79,28 +81,20 @@ def _contract(columns: tuple[NumberColumn | CategoryColumn, ...], *, encounter: 
     )
 
 
-def _number(value: object) -> float | None:
-    return value if isinstance(value, float) else None
-
-
 def _reduced(found: Sequence[tuple[float, float]], pick: Pick) -> float:
     """What stands for (time, value) pairs; NaN for none."""
-    if pick is Pick.COUNT:
-        return len(found)
-    if pick is Pick.ANY:
-        return float(bool(found))
-    if not found:
-        return math.nan
+    if pick in COUNTING:
+        return len(found) if pick is Pick.COUNT else float(bool(found))
     values = sorted(value for _, value in found)
-    if pick is Pick.LAST:
-        return min(value for time, value in found if time == max(found)[0])
-    if pick is Pick.FIRST:
-        return min(value for time, value in found if time == min(found)[0])
-    if pick is Pick.LOWEST:
-        return values[0]
-    if pick is Pick.HIGHEST:
-        return values[-1]
-    return math.fsum(values) / len(values) if pick is Pick.MEAN else statistics.median(values)
+    simple: dict[Pick, Callable[[], float]] = {
+        Pick.LAST: lambda: min(value for time, value in found if time == max(found)[0]),
+        Pick.FIRST: lambda: min(value for time, value in found if time == min(found)[0]),
+        Pick.LOWEST: lambda: values[0],
+        Pick.HIGHEST: lambda: values[-1],
+        Pick.MEAN: lambda: math.fsum(values) / len(values),
+        Pick.MEDIAN: lambda: statistics.median(values),
+    }
+    return simple[pick]() if found else math.nan
 
 
 def _of(
@@ -109,10 +103,9 @@ def _of(
     """Hours after the row's time zero, and value, of each event that is the row's."""
     zero = row.zero if dated else 0.0
     for patient, stay, time, code, value, _ in history:
-        if patient == row.patient and code in codes and time is not None and zero is not None:
-            if not encounter or stay == row.encounter:
-                assert isinstance(time, float)
-                yield time - zero, value
+        mine = patient == row.patient and code in codes and (not encounter or stay == row.encounter)
+        if mine and isinstance(time, float) and zero is not None:
+            yield time - zero, value
 
 
 def _sources(
@@ -140,12 +133,21 @@ def _small(limit: int) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _windows(
-    table: Sequence[Row], history: Sequence[Event], contract: DataContract, batch_rows: int = 1000, limit: int = 10**6
-) -> pl.DataFrame:
-    cohort, told = _sources(table, history, batch_rows, dated=contract.time_zero is not None)
+@dataclass(frozen=True)
+class Cut:
+    """How the same data come and are kept: rows of a batch, and of a run, a range or a piece on disk."""
+
+    batch: int = 1000
+    limit: int = 10**6
+
+
+cuts = st.builds(Cut, st.integers(1, 7), st.integers(1, 9))
+
+
+def _windows(table: Sequence[Row], history: Sequence[Event], contract: DataContract, cut: Cut) -> pl.DataFrame:
+    cohort, told = _sources(table, history, cut.batch, dated=contract.time_zero is not None)
     names = [column.name for column in contract.columns]
-    with _small(limit) as folder:
+    with _small(cut.limit) as folder:
         source = WithEvents(cohort, told, contract, Mapping(), folder)
         batches = [batch.table for batch in source.batches(["number", *names])]
         assert not list(folder.iterdir())
@@ -153,143 +155,119 @@ def _windows(
 
 
 def _x(
-    table: Sequence[Row],
-    history: Sequence[Event],
-    form: Series,
-    contract: DataContract,
-    batch_rows: int = 1000,
-    limit: int = 10**6,
+    table: Sequence[Row], history: Sequence[Event], form: Series, contract: DataContract, cut: Cut
 ) -> NDArray[np.float32]:
-    dated = contract.time_zero is not None
-    cohort, told = _sources(table, history, batch_rows, dated=dated)
-    tables = [batch.table for batch in cohort.batches(cohort.columns())]
-    tables = [
-        part.with_columns(pl.col("admitted").str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", time_zone="UTC"))
-        for part in tables
-    ]
-    with _small(limit) as folder:
+    cohort, told = _sources(table, history, cut.batch, dated=contract.time_zero is not None)
+    zero = pl.col("admitted").str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", time_zone="UTC")
+    tables = [batch.table.with_columns(zero) for batch in cohort.batches(cohort.columns())]
+    with _small(cut.limit) as folder:
         made = list(grids(tables, told, form, mapping=Mapping(), contract=contract, scratch=folder))
         assert not list(folder.iterdir())
     assert pl.concat([piece.table for piece in made])["number"].to_list() == [f"{i}" for i in range(len(table))]
     return np.concatenate([piece.x for piece in made])
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(
-    rows, events, st.lists(st.tuples(picks, windows), min_size=1, max_size=4), st.booleans(), st.booleans(), st.data()
+def _usable(
+    found: Iterable[tuple[float, object]], pick: Pick, fine: Callable[[float], bool]
+) -> list[tuple[float, float]]:
+    """Events that count: those with a fine value, or any where events are only counted."""
+    if pick in COUNTING:
+        return [(after, 0.0) for after, _ in found]
+    return [(after, value) for after, value in found if isinstance(value, float) and fine(value)]
+
+
+wanted_columns = st.lists(
+    st.builds(lambda pick, window: Timing(window, codes=("k", "na"), pick=pick), picks, windows), min_size=1, max_size=4
 )
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(rows, events, wanted_columns, st.tuples(st.booleans(), st.booleans()), cuts)
 def test_columns_equal_a_plain_reference(
-    table: list[Row],
-    history: list[Event],
-    wanted: list[tuple[Pick, tuple[float, float]]],
-    encounter: bool,
-    dated: bool,
-    data: st.DataObject,
+    table: list[Row], history: list[Event], timings: list[Timing], asked: tuple[bool, bool], cut: Cut
 ) -> None:
-    codes = ("k", "na")
+    encounter, dated = asked
     columns = tuple(
-        NumberColumn(f"c{i}", "1", -9, 9, 0, 1, missing=("7",), timing=Timing(window, codes=codes, pick=pick))
-        for i, (pick, window) in enumerate(wanted)
+        NumberColumn(f"c{i}", "1", -9, 9, 0, 1, missing=("7",), timing=timing) for i, timing in enumerate(timings)
     )
     contract = _contract(columns, encounter=encounter, dated=dated)
-    if encounter and history and not any(event[1] for event in history if event[3] in codes):
-        history = []
+    if encounter and not any(event[1] for event in history if event[3] in {"k", "na"}):
+        history = []  # which is an error of its own
 
-    made = _windows(table, history, contract, data.draw(st.integers(1, 7)), data.draw(st.integers(1, 9)))
+    made = _windows(table, history, contract, cut)
 
     assert made["number"].to_list() == [f"{i}" for i in range(len(table))]
-    for column, (pick, window) in zip(columns, wanted, strict=True):
+    for column, timing in zip(columns, timings, strict=True):
         for row, cell in zip(table, made[column.name].to_list(), strict=True):
-            found = []
-            for after, value in _of(row, history, set(codes), encounter=encounter, dated=dated):
-                if window[0] <= after <= window[1]:
-                    number = _number(value)
-                    if pick in (Pick.COUNT, Pick.ANY):
-                        found.append((after, 0.0))
-                    elif number is not None and number != 7:
-                        found.append((after, number))
-            expected = _reduced(found, pick)
-            if dated and row.zero is None:
-                expected = math.nan
-            assert (cell is None) == math.isnan(expected)
-            assert cell is None or cell == expected
+            mine = _of(row, history, {"k", "na"}, encounter=encounter, dated=dated)
+            within = [event for event in mine if timing.window[0] <= event[0] <= timing.window[1]]
+            expected = _reduced(_usable(within, timing.pick, lambda value: value != 7), timing.pick)
+            missing = math.isnan(expected) or (dated and row.zero is None)
+            assert cell == (None if missing else expected)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(
-    rows,
-    events,
-    st.lists(picks, min_size=1, max_size=3),
-    st.sampled_from([0.5, 1.0, 3.0]),
-    st.integers(1, 5),
-    st.booleans(),
-    st.booleans(),
-    st.booleans(),
-    st.data(),
-)
-def test_grids_equal_a_plain_reference(
-    table: list[Row],
-    history: list[Event],
-    wanted: list[Pick],
-    step: float,
-    steps: int,
-    masks: bool,
-    deltas: bool,
-    hold: bool,
-    data: st.DataObject,
-) -> None:
-    start = data.draw(quarters)
-    dated = data.draw(st.booleans())
-    names = ("k", "na", "y")[: len(wanted)]
-    form = Series(
+NAMES = ("k", "na", "y")
+forms = st.builds(
+    lambda start, step, steps, chosen, flags: Series(
         (start, start + steps * step),
         step,
         tuple(
             Channel(name, "1", -9, 9, 1.0, 2.0, ("x",) if name == "y" else (), pick=pick)
-            for name, pick in zip(names, wanted, strict=True)
+            for name, pick in zip(NAMES, chosen, strict=False)
         ),
-        masks,
-        deltas,
-        hold,
-    )
+        *flags,
+    ),
+    quarters,
+    st.sampled_from([0.5, 1.0, 3.0]),
+    st.integers(1, 5),
+    st.lists(picks, min_size=1, max_size=3),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
 
-    x = _x(
-        table,
-        history,
-        form,
-        _contract((), encounter=False, dated=dated),
-        data.draw(st.integers(1, 7)),
-        data.draw(st.integers(1, 9)),
-    )
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(rows, events, forms, st.booleans(), cuts)
+def test_grids_equal_a_plain_reference(
+    table: list[Row], history: list[Event], form: Series, dated: bool, cut: Cut
+) -> None:
+    x = _x(table, history, form, _contract((), encounter=False, dated=dated), cut)
 
     assert x.shape == (len(table), *form.shape)
     assert x.dtype == np.float32
     for row, got in zip(table, x, strict=True):
-        expected = np.zeros(form.shape)
-        for place, channel in enumerate(form.channels):
-            held, last = math.nan, -1
-            mine = list(_of(row, history, {channel.name, *channel.codes}, encounter=False, dated=dated))
-            for at in range(steps):
-                found = []
-                for after, value in mine:
-                    number = _number(value)
-                    if start + at * step <= after < start + (at + 1) * step:
-                        if channel.pick in (Pick.COUNT, Pick.ANY):
-                            found.append((after, 0.0))
-                        elif number is not None and -9 <= number <= 9:
-                            found.append((after, number))
-                chosen = _reduced(found, channel.pick)
-                if dated and row.zero is None:
-                    chosen = math.nan
-                if found:
-                    last = at
-                held = chosen if not math.isnan(chosen) else held if hold else math.nan
-                expected[at, place] = 0 if math.isnan(held) else (held - 1.0) / 2.0
-                if masks:
-                    expected[at, len(wanted) + place] = bool(found)
-                if deltas:
-                    expected[at, len(wanted) * (1 + masks) + place] = at - last if last >= 0 else at
-        np.testing.assert_allclose(got, expected, rtol=1e-6)
+        expected = np.stack(
+            [
+                part
+                for kind in zip(
+                    *(_channel(row, history, form, at, dated) for at in range(len(form.channels))), strict=True
+                )
+                for part in kind
+            ],
+            axis=1,
+        )
+        kinds = [True, form.masks, form.deltas]
+        kept = [flag for flag in kinds for _ in form.channels]
+        np.testing.assert_allclose(got, expected[:, kept], rtol=1e-6)
+
+
+def _channel(
+    row: Row, history: Sequence[Event], form: Series, place: int, dated: bool
+) -> tuple[list[float], list[float], list[float]]:
+    """A channel's values, masks and deltas, step by step."""
+    channel, (start, _), step = form.channels[place], form.window, form.step
+    mine = list(_of(row, history, {channel.name, *channel.codes}, encounter=False, dated=dated))
+    held, last = math.nan, -1
+    values, masks, deltas = [], [], []
+    for at in range(form.steps):
+        within = [event for event in mine if start + at * step <= event[0] < start + (at + 1) * step]
+        found = _usable(within, channel.pick, lambda value: -9 <= value <= 9)
+        chosen = math.nan if dated and row.zero is None else _reduced(found, channel.pick)
+        last = at if found else last
+        held = chosen if not math.isnan(chosen) or not form.hold else held
+        values.append(0.0 if math.isnan(held) else (held - 1.0) / 2.0)
+        masks.append(float(bool(found)))
+        deltas.append(float(at - last if last >= 0 else at))
+    return values, masks, deltas
 
 
 FORM = Series(
@@ -321,36 +299,32 @@ histories = st.lists(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(rows, histories, st.randoms(use_true_random=False), st.integers(1, 7), st.integers(1, 9))
-def test_order_batches_and_memory_never_change_a_byte(
-    table: list[Row], history: list[Event], shuffle: object, batch_rows: int, limit: int
-) -> None:
-    mixed = list(history)
-    shuffle.shuffle(mixed)  # type: ignore[attr-defined]
+@given(rows, st.data(), cuts)
+def test_order_batches_and_memory_never_change_a_byte(table: list[Row], data: st.DataObject, cut: Cut) -> None:
+    history = data.draw(histories)
+    mixed = data.draw(st.permutations(history))
 
-    assert _windows(table, history, CONTRACT).equals(_windows(table, mixed, CONTRACT, batch_rows, limit))
-    assert _x(table, history, FORM, CONTRACT).tobytes() == _x(table, mixed, FORM, CONTRACT, batch_rows, limit).tobytes()
+    assert _windows(table, history, CONTRACT, Cut()).equals(_windows(table, mixed, CONTRACT, cut))
+    assert _x(table, history, FORM, CONTRACT, Cut()).tobytes() == _x(table, mixed, FORM, CONTRACT, cut).tobytes()
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(rows, histories, histories, st.sampled_from([-2.0, 6.0]))
+@given(rows, histories, histories, st.booleans())
 def test_nothing_outside_the_window_is_ever_read(
-    table: list[Row], history: list[Event], more: list[Event], end: float
+    table: list[Row], history: list[Event], more: list[Event], later: bool
 ) -> None:
-    """Not a microsecond outside: the same patients' events at other times, other people's, and those without time."""
-    zeros: dict[str, list[float]] = {}
+    """The same patients' events at other times, other people's, and those without time: not a byte changes."""
+    zeros: dict[str | None, list[float]] = {}
     for row in table:
         if row.zero is not None:
             zeros.setdefault(row.patient, []).append(row.zero)
     noise: list[Event] = []
-    for patient, stay, _, code, value, unit in more:
-        assert patient is not None
-        edge = min(zeros.get(patient, [0.0])) - 2.25 if end < 0 else max(zeros.get(patient, [0.0])) + 6.25
-        noise += [
-            (patient, stay, edge, code, value, unit),
-            ("nobody", stay, 0.0, code, value, unit),
-            (patient, stay, None, code, value, unit),
-        ]
+    for patient, *_, code, value, unit in more:
+        known = zeros.get(patient, [0.0])
+        outside = max(known) + 6.25 if later else min(known) - 2.25
+        noise += [(patient, None, outside, code, value, unit), ("nobody", None, 0.0, code, value, unit)]
+        noise += [(patient, None, None, code, value, unit)]
 
-    assert _windows(table, history, CONTRACT).equals(_windows(table, noise + history, CONTRACT))
-    assert _x(table, history, FORM, CONTRACT).tobytes() == _x(table, history + noise, FORM, CONTRACT).tobytes()
+    assert _windows(table, history, CONTRACT, Cut()).equals(_windows(table, noise + history, CONTRACT, Cut()))
+    plain, noisy = (_x(table, told, FORM, CONTRACT, Cut()) for told in (history, history + noise))
+    assert plain.tobytes() == noisy.tobytes()
