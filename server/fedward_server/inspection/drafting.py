@@ -23,6 +23,10 @@ _NOTE = """\
 # are public now. Put well-known figures in their place, and widen each range to what is possible at any hospital.
 
 """
+_COMMA = """\
+# Numbers have a decimal comma in that table: a hospital whose table is like it says decimal = "," in its mapping.toml.
+
+"""
 _MODEL = """\
 [model]
 name = "logistic"      # logistic or mlp for tables
@@ -67,7 +71,7 @@ def draft(sample: Sample, profiles: Mapping[str, Profile], choices: Choices) -> 
     purpose = "Say here which question the study answers, in words that a hospital's data protection officer reads."
     parts = [
         head(choices.name, title, purpose),
-        _NOTE.format(rows=sample.rows),
+        _NOTE.format(rows=sample.rows) + (_COMMA if sample.decimal == "," else ""),
         _MODEL,
         _data(profiles, choices),
         _label(choices),

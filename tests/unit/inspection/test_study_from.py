@@ -217,6 +217,17 @@ def test_a_split_made_beforehand_is_used(tmp_path: Path) -> None:
     assert [column.name for column in data.columns] == ["age"]
 
 
+def test_a_decimal_comma_is_told(tmp_path: Path) -> None:
+    rows = "".join(f"{index % 9},{index % 7};{index % 2}\n" for index in range(63))
+    (tmp_path / "t.csv").write_text("depth;outcome\n" + rows)
+    _run("init", tmp_path / "study.toml", "--from", tmp_path / "t.csv", "--yes")
+
+    (depth,) = _contract(tmp_path / "study.toml").columns
+    assert isinstance(depth, NumberColumn)
+    assert (depth.minimum, depth.maximum) == (0.0, 10.0)
+    assert 'decimal = ","' in (tmp_path / "study.toml").read_text()
+
+
 def test_several_rows_of_one_patient_are_all_used(tmp_path: Path) -> None:
     rows = "".join(f"{index // 3},{30 + index},{index % 2}\n" for index in range(40))
     (tmp_path / "t.csv").write_text("patient,age,outcome\n" + rows)
