@@ -273,6 +273,24 @@ def test_secrets_travel_with_the_order_and_no_others_do(tmp_path: Path, monkeypa
     assert "over" not in outcome.answer["first environment"]
 
 
+def test_even_root_has_no_privileges_left_and_no_limit_can_be_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, ())
+    with besieged(tmp_path) as site:
+        found = _run("leave", _terms(site)).answer
+
+    status = found["status"]
+    assert int(status["CapEff"], 16) & ~(1 << 2) == 0  # CAP_DAC_READ_SEARCH: a root may be given files of others
+    assert int(status["CapPrm"], 16) & ~(1 << 2) == 0
+    assert {int(status[name], 16) for name in ("CapInh", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert found["limits"]["CORE"] == [0, 0]
+    assert found["limits"]["FSIZE"] == [LIMITS.output_bytes] * 2
+    assert found["limits"]["NOFILE"][1] <= 1024
+    assert {path.split(":")[0] for path in found["handles"]} <= {"/dev/null", "pipe"}
+
+
 def test_temporary_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, ())
     with besieged(tmp_path) as site:

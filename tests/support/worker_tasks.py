@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -214,6 +215,11 @@ def leave(order: dict[str, Any], staging: Path, progress: Progress) -> dict[str,
         "environment": dict(os.environ),
         "first environment": Path("/proc/self/environ").read_text(),
         "arguments": Path("/proc/self/cmdline").read_text(),
+        "status": dict(row.split(":\t", 1) for row in Path("/proc/self/status").read_text().splitlines()),
+        "limits": {
+            name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in ("CORE", "FSIZE", "NOFILE")
+        },
+        "handles": [str(Path(f"/proc/self/fd/{each}").readlink()) for each in _open_handles()],
     }
 
 
@@ -221,6 +227,10 @@ def _connect(family: int, place: object) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(2)
         probe.connect(place)  # type: ignore[arg-type]  # one test for every family
+
+
+def _open_handles() -> list[int]:
+    return [each for each in range(64) if os.path.lexists(f"/proc/self/fd/{each}")]
 
 
 def _list(path: str) -> None:
@@ -253,8 +263,6 @@ def _checked(result: int) -> None:
 
 
 def _raise_core() -> None:
-    import resource
-
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 

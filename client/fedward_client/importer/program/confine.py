@@ -33,7 +33,7 @@ _READ_SEARCH = 2  # CAP_DAC_READ_SEARCH: root may be given files of others to im
 _LAST_CAPABILITY = 63
 _OPEN_FILES = 1024
 _AF_NETLINK = 16  # Linux's; libc asks it for this machine's addresses when it looks up a name
-_SPARE_ADDRESSES = 16 << 30
+_SPARE_ADDRESSES = 64 << 30  # threads and allocators reserve much that they never use
 
 _SYSTEM = (
     "/lib",

@@ -68,6 +68,13 @@ def test_a_sqlite_file_is_a_file(tmp_path: Path) -> None:
     assert not terms.networked
 
 
+def test_a_databases_certificates_are_read(tmp_path: Path) -> None:
+    url = "postgresql://reader@db.example/ward?sslrootcert=root.pem&sslkey=/keys/key.pem"
+    terms = confinement_of(_order(tmp_path, Mapping(_sql(url=url))), tmp_path)
+
+    assert terms.reads == (tmp_path / "root.pem", Path("/keys/key.pem"))
+
+
 def test_each_database_has_its_own_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PASSWORD_VARIABLE, "first")
     (tmp_path / "secret").write_text("second\n")

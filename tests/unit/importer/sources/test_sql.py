@@ -271,3 +271,12 @@ def test_every_value_that_a_file_can_hold_comes_back(values: list[int | str | No
 
     texts = any(isinstance(value, str) for value in values)
     assert found == [None if value is None else str(value) if texts else value for value in values]
+
+
+def test_certificates_are_found_from_the_mappings_folder(tmp_path: Path) -> None:
+    url = "postgresql://reader@db.example/ward?sslmode=verify-full&sslrootcert=certificates/root.pem"
+    source = _source(tmp_path, url=url, table="visits")
+
+    assert isinstance(source, sql.SqlSource)
+    assert source._engine.url.query["sslrootcert"] == str(tmp_path / "certificates" / "root.pem")
+    assert source._engine.url.query["sslmode"] == "verify-full"
