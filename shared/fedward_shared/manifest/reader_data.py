@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedward_shared.contracts.arrays import (
-    ArrayForm,
-    Channel,
-    Fit,
-    Image,
-    Pick,
-    Series,
-    Signal,
-    Text,
-    TextForm,
-    Volume,
-)
+from fedward_shared.contracts.arrays import Pick
 from fedward_shared.contracts.cohort import (
     CategoryColumn,
     DataContract,
@@ -30,9 +19,10 @@ from fedward_shared.contracts.cohort import (
     Timing,
 )
 from fedward_shared.manifest import schema_data as schema
-from fedward_shared.manifest.checks_columns import check_channel, check_column, check_label, column_name
+from fedward_shared.manifest.checks_columns import check_column, check_label
 from fedward_shared.manifest.checks_contract import check_contract
 from fedward_shared.manifest.findings import Findings, shown
+from fedward_shared.manifest.reader_forms import FormReader, named, pair
 from fedward_shared.manifest.tables import Tables
 
 __all__ = ["DataReader"]
@@ -54,7 +44,7 @@ class DataReader:
         """The contract, or None where a part of it could not be read at all."""
         table = self.tables.read(schema.DataTable, ("data",), *_INNER)
         label = self._label() if "data" in self.tables.values else None
-        columns, rules, form, holdout = self._columns(), self._rules(), self._form(), self._holdout()
+        columns, rules, form, holdout = self._columns(), self._rules(), FormReader(self.tables).form(), self._holdout()
         declared = self._declared()
         shaped = table is None or table.shape is not None or form is not None or declared.isdisjoint(schema.FORMS)
         if table is None or label is None or not shaped:
@@ -99,7 +89,7 @@ class DataReader:
             names=tuple(table.names),
             time=table.time or "",
             codes=tuple(table.codes or ()),
-            window=_pair(table.window) if table.window and table.codes else None,
+            window=pair(table.window) if table.window and table.codes else None,
             reference=tuple(table.reference or ()),
         )
         check_label(label, self._findings)
@@ -118,17 +108,9 @@ class DataReader:
         columns = [self._column(name) for name in values]
         return tuple(column for column in columns if column is not None)
 
-    def _named(self, path: tuple[str, ...], what: str) -> Mapping[str, Any] | None:
-        """The table of a column or channel, if its name can be one."""
-        values = self.tables.at(path)
-        if values is not None and not column_name(path[-1]):
-            self._findings.add(path, None, f"a {what}'s name has 1 to 200 characters, none of them invisible")
-            return None
-        return values
-
     def _column(self, name: str) -> Column | None:
         path = ("data", "columns", name)
-        values = self._named(path, "column")
+        values = named(self.tables, path, "column")
         if values is None:
             return None
         if values.get("type") not in ("number", "category"):
@@ -161,7 +143,7 @@ class DataReader:
             )
         elif table.window is not None:
             pick = Pick(table.pick or Pick.LAST)
-            return Timing(_pair(table.window), table.time or "", tuple(table.codes or ()), pick)
+            return Timing(pair(table.window), table.time or "", tuple(table.codes or ()), pick)
         return None
 
     def _rules(self) -> tuple[Rule, ...]:
@@ -189,88 +171,6 @@ class DataReader:
         if table.range is None:
             return Rule(table.column, values=tuple(table.values or ()))
         return Rule(table.column, minimum=table.range[0], maximum=table.range[1])
-
-    def _form(self) -> ArrayForm | None:
-        """The first form that could be read; `check_contract` tells where there are several."""
-        read = [self._one_form(name) for name in schema.FORMS if self.tables.holds("data", name)]
-        return next((form for form in read if form is not None), None)
-
-    def _one_form(self, name: str) -> ArrayForm | None:
-        readers: Mapping[str, Callable[[], ArrayForm | None]] = {
-            "image": self._image,
-            "volume": self._volume,
-            "signal": self._signal,
-            "series": self._series,
-            "text": self._text,
-        }
-        return readers[name]()
-
-    def _image(self) -> Image | None:
-        table = self.tables.read(schema.ImageTable, ("data", "image"))
-        if table is None:
-            return None
-        window = _pair(table.window) if table.window else None
-        return Image(**{**table.model_dump(), "fit": Fit(table.fit), "window": window})
-
-    def _volume(self) -> Volume | None:
-        table = self.tables.read(schema.VolumeTable, ("data", "volume"))
-        if table is None:
-            return None
-        return Volume(**{**table.model_dump(), "spacing": tuple(table.spacing), "window": _pair(table.window)})
-
-    def _signal(self) -> Signal | None:
-        table = self.tables.read(schema.SignalTable, ("data", "signal"))
-        return Signal(**{**table.model_dump(), "leads": tuple(table.leads)}) if table else None
-
-    def _text(self) -> Text | None:
-        path = ("data", "text")
-        table = self.tables.read(schema.TextTable, path)
-        if table is None:
-            return None
-        key, form = ("length", "tokens") if table.form == "bag" else ("ngrams", "bag")
-        if key in table.model_fields_set:
-            self._findings.add(path, key, f'is only for form = "{form}"; leave it out')
-        return Text(**{**table.model_dump(), "form": TextForm(table.form)})
-
-    def _series(self) -> Series | None:
-        path = ("data", "series")
-        table = self.tables.read(schema.SeriesTable, path, "channels")
-        values = self.tables.at((*path, "channels"), "a table [data.series.channels.NAME] for each measured quantity")
-        if values is None:
-            return None
-        if not 1 <= len(values) <= _MOST_COLUMNS:
-            self._findings.add((*path, "channels"), None, f"has {len(values)} channels; must have 1 to {_MOST_COLUMNS}")
-            return None
-        channels = [self._channel(name) for name in values]
-        read = tuple(channel for channel in channels if channel is not None)
-        if table is None or len(read) != len(values):
-            return None
-        return Series(_pair(table.window), table.step, read, table.masks, table.deltas, table.hold)
-
-    def _channel(self, name: str) -> Channel | None:
-        path = ("data", "series", "channels", name)
-        if self._named(path, "channel") is None:
-            return None
-        table = self.tables.read(schema.ChannelTable, path)
-        if table is None:
-            return None
-        channel = Channel(
-            name=name,
-            unit=table.unit,
-            minimum=table.range[0],
-            maximum=table.range[1],
-            centre=table.centre,
-            scale=table.scale,
-            codes=tuple(table.codes or ()),
-            substance=table.substance or "",
-            pick=Pick(table.pick),
-        )
-        check_channel(channel, self._findings)
-        return channel
-
-
-def _pair(values: list[float]) -> tuple[float, float]:
-    return values[0], values[1]
 
 
 def _number(name: str, table: schema.NumberTable, timing: Timing | None) -> NumberColumn:
