@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_an_import_is_named_after_its_files_in_their_order_and_its_contract(tmp_
     assert record.version != version_of(digests[::-1], contract_digest(CONTRACT).hex())
     assert (record.rows_accepted, record.rows_rejected, record.imported_at) == (20, 2, 1.0)
     assert all(path.stat().st_mode & 0o077 == 0 for path in [folder, *folder.iterdir()])
+
+
+def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        with Staging(tmp_path / "inbox", lambda: 1.0) as staging:
+            (staging.folder / FILES[0]).touch()
+            os.truncate(staging.folder / FILES[0], 64 << 20)
+            staging.publish(CONTRACT, data_set="heart", files=FILES[:1], rows=(1, 0), source_name="", extra=())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4e6
 
 
 def test_only_what_is_listed_reaches_the_vault(tmp_path: Path) -> None:

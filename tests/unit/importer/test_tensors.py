@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,21 @@ def test_shards_are_the_same_however_the_records_come(tmp_path: Path, size: int)
     assert [len(shard["y"]) for shard in shards] == [3, 3, 1]
     for name, array in arrays.items():
         assert np.array_equal(np.concatenate([shard[name] for shard in shards]), array)
+
+
+def test_records_leave_memory_as_they_come(tmp_path: Path) -> None:
+    x = np.zeros((100, 48, 12), np.float32)
+    y, split = np.zeros(100, np.int64), np.zeros(100, np.uint8)
+    tracemalloc.start()
+    try:
+        with ShardWriter(tmp_path, CONTRACT, shard_bytes=1 << 22) as writer:
+            for _ in range(100):
+                writer.add(x, y, ["p"] * 100, split)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum((tmp_path / name).stat().st_size for name in writer.files) > 20e6
+    assert peak < 2e6
 
 
 def test_patients_are_numbered_over_the_whole_import_by_first_appearance(tmp_path: Path) -> None:
