@@ -26,6 +26,7 @@ NUMBERS = {
 """The number columns of generated tables and their ranges."""
 
 _CHUNK = 250_000
+_TRIAL = 0.01  # gigabytes; below this nothing is measured, it is only tried
 _MISSING, _OUT_OF_RANGE = 0.05, 0.001
 _PAINS = ("typical", "atypical", "nonanginal", "asymptomatic")
 
@@ -104,7 +105,7 @@ def table_cases(gigabytes: Sequence[float]) -> list[Case]:
             _contract(),
             '[source]\ntype = "csv"\npath = "table.csv"\n',
             bare="table",
-            repeats=5 if size <= 1 else 3,
+            repeats=1 if size < _TRIAL else 5 if size <= 1 else 3,
         )
         for size in gigabytes
     ]
