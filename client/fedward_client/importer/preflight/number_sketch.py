@@ -102,10 +102,14 @@ class NumberSketch:
             all_numbers=tuple(self._all.tolist()),
             quantiles=_quantiles(accepted if len(accepted) else self._convert(raw)),
             edges=tuple(self._edges.tolist()) if self._column.reference else (),
-            codes=tuple(Unknown(text, cells) for text, cells in self._codes.most_common(_MOST_CODES) if cells),
+            codes=tuple(Unknown(text, cells) for text, cells in self._most_codes()),
             far=far(self._convert(raw), self._column),
             trials=unit_trials(raw, self._column, self._answer.unit or self._column.unit),
         )
+
+    def _most_codes(self) -> list[tuple[str, int]]:
+        found = [(text, cells) for text, cells in self._codes.items() if cells]
+        return sorted(found, key=lambda code: (-code[1], code[0]))[:_MOST_CODES]
 
 
 def _quantiles(values: Numbers) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ _GROUPS = (
     {"test", "testing", "holdout", "held out", "hold out"},
 )  # fmt: skip
 _UNKNOWN = frozenset({
-    "", "na", "n a", "nan", "null", "none", "missing", "unknown", "unk", "unbekannt", "inconnu", "desconocido",
+    "na", "n a", "nan", "null", "none", "missing", "unknown", "unk", "unbekannt", "inconnu", "desconocido",
     "not known", "not recorded", "not available", "not documented", "ka", "k a", "keine angabe", "ohne angabe",
     "non renseigne", "nd",
 })  # fmt: skip
@@ -67,7 +67,7 @@ def guess_spelling(text: str, known: Mapping[str, str]) -> SpellingGuess | None:
 
 def stands_for_missing(text: str) -> bool:
     """Whether a text is one of a closed list of ways to say "not known", so that it is no patient's value."""
-    return text in _SIGNS or _plain(text) in _UNKNOWN
+    return text == "" or text in _SIGNS or _plain(text) in _UNKNOWN
 
 
 def _plain(text: str) -> str:

@@ -128,8 +128,8 @@ def test_points_are_proposed_where_the_mapping_says_comma() -> None:
 
 def test_numbers_with_signs_and_units_are_told_as_such() -> None:
     rows = people(400).cast(pl.String)
-    odd = pl.when(pl.int_range(400) % 10 == 0).then(pl.lit("<3.5"))
-    odd = odd.when(pl.int_range(400) % 10 == 1).then(pl.lit("6.1 mmol/L")).otherwise("glucose")
+    signed = pl.when(pl.int_range(400) % 10 == 0).then(pl.lit("<3.5"))
+    odd = signed.when(pl.int_range(400) % 10 == 1).then(pl.lit("6.1 mmol/L")).otherwise("glucose")
     finding = _only(rows.with_columns(odd.alias("glucose")), Defect.NOT_NUMBERS)
 
     assert "40 begin with < or >" in finding.text

@@ -94,9 +94,9 @@ def test_without_a_patient_column_every_row_counts() -> None:
 
 
 def test_the_holdouts_column_is_no_part_of_a_record() -> None:
-    assert HELD_OUT not in CONTRACT.columns
     contract = replace(CONTRACT, holdout=Holdout(0.5, "key"))
 
+    assert contract.split_column == HELD_OUT
     assert looked(pl.concat([people(60), people(60)]), contract).cohort.repeated == 60
 
 

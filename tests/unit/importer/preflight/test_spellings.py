@@ -64,6 +64,6 @@ def test_ways_to_say_not_known_are_a_closed_list(text: str) -> None:
     assert stands_for_missing(text)
 
 
-@pytest.mark.parametrize("text", ["Miller", "0", "12", "negative", "- -3"])
+@pytest.mark.parametrize("text", ["Miller", "0", "12", "negative", "- -3", ":", "!!!"])
 def test_values_are_not_on_it(text: str) -> None:
     assert not stands_for_missing(text)
