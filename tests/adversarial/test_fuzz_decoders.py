@@ -12,6 +12,7 @@ The same number always damages a file the same way: see it again with
 from __future__ import annotations
 
 import os
+import random
 import select
 import signal
 import subprocess
@@ -21,10 +22,17 @@ from pathlib import Path
 
 import pytest
 
+from fedward_client.importer.mapping import Answer, Mapping, SourceTerms
+from fedward_client.importer.order import ImportOrder
+from fedward_client.importer.program.in_worker import import_confined
+from fedward_shared.errors import ImporterError, SourceDataError
 from tests.support.fuzz_formats import FORMATS
+from tests.support.samples import TWO_SITES
 
 EACH = 2000 if os.environ.get("FEDWARD_LONG") else 200
 SILENCE = 20.0
+FATAL = 15_207
+"""A damaged Parquet file that ends the process of polars 2.1; later versions may only refuse it."""
 ENDS_ITS_PROCESS = "parquet, "
 ABORTED = f"BUG died with status {-signal.SIGABRT}"
 ROOT = Path(__file__).parents[2]
@@ -59,6 +67,21 @@ def test_damaged_files_are_read_rejected_or_refused(group: str) -> None:
     assert len(outcomes) == EACH * len(names)
     noticed = Counter(names[place % len(names)] for place, told in outcomes.items() if not harmless(told))
     assert set(noticed) == set(names), "damage that nobody ever notices is no damage"
+
+
+@pytest.mark.processes
+def test_a_file_that_ends_its_reader_does_not_end_the_importer(tmp_path: Path) -> None:
+    """One of those Parquet files: the import fails as one that is told, and leaves nothing in the inbox."""
+    FORMATS["tables"]["parquet"].write(tmp_path, random.Random(f"parquet {FATAL}"))
+    names = ("patient_id", "split", "age", "chest_pain", "disease")
+    mapping = Mapping(source=SourceTerms("parquet", Path("file")), columns=dict.fromkeys(names, Answer(source="seen")))
+    order = ImportOrder(TWO_SITES.encode(), mapping, tmp_path, "heart")
+
+    with pytest.raises((ImporterError, SourceDataError)) as failure:
+        import_confined(order, tmp_path / "inbox", unsafe=True)
+
+    assert "p1" not in failure.value.diagnostics()
+    assert not [*(tmp_path / "inbox").glob("heart*")]
 
 
 def harmless(told: str) -> bool:
