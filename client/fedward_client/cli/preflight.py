@@ -18,11 +18,11 @@ from fedward_shared.console import next_step, say
 
 if TYPE_CHECKING:
     from fedward_client.home import SiteHome
-    from fedward_client.importer.mapping import Mapping
     from fedward_client.importer.order import ImportOrder
     from fedward_client.importer.preflight.looking import Look, Looking
     from fedward_client.importer.preflight.profile import Profile
     from fedward_client.importer.program.running import Outcome
+    from fedward_shared.contracts.cohort import DataContract
     from fedward_shared.contracts.study import SiteTerms, Study
 
 __all__ = ["preflight"]
@@ -83,10 +83,10 @@ def preflight(
     )
     known = mapping if mapping.exists() else None
     order = order_of(source, study, "", mapping=known, separator=separator, limits=limits, dry_run=True)
-    order = replace(order, mapping=_relative(order, mapping), folder=mapping.absolute().parent)
     if known:
         say(f"Answers in {mapping} are used.")
     terms = load(order.manifest)
+    order = _placed(order, mapping, terms.data)
     place = SiteHome(home)
     measure = _measure(place, unsafe=unsafe_unconfined_importer)
     looking = Looking(order, terms.data, _site(terms, site, place), measure)
@@ -108,15 +108,28 @@ def _own_words(study: Path, source: str, mapping: Path) -> list[str]:
     return ["fedward-site", "preflight", str(study), *([source] if source else []), "--mapping", str(mapping)]
 
 
-def _relative(order: ImportOrder, mapping: Path) -> Mapping:
-    """The mapping with its source's path as it will stand in the file: from the mapping's folder, where it is below."""
-    terms, folder = order.mapping.source, mapping.absolute().parent
-    if terms is None or terms.path is None:
-        return order.mapping
-    path = terms.path if terms.path.is_absolute() else order.folder / terms.path
-    if path.is_relative_to(folder):
-        path = path.relative_to(folder)
-    return replace(order.mapping, source=replace(terms, path=path))
+def _placed(order: ImportOrder, mapping: Path, contract: DataContract) -> ImportOrder:
+    """The order with its paths as they will stand in the mapping's file: from its folder, where they lie below.
+
+    A source that is named without a mapping has its pictures and recordings beside it.
+    """
+    from fedward_shared.contracts.cohort import DataKind
+    from fedward_shared.errors import UsageError
+
+    folder, told = mapping.absolute().parent, order.mapping
+    if contract.kind is DataKind.TENSOR and told.files is None and order.folder != folder:
+        if not order.folder.is_relative_to(folder):
+            raise UsageError(
+                f"the mapping must lie beside the records' files or above them, and {mapping} does not",
+                hint=f"Add: --mapping {order.folder / mapping.name}",
+            )
+        told = replace(told, files=order.folder.relative_to(folder))
+    terms = told.source
+    if terms is not None and terms.path is not None:
+        path = terms.path if terms.path.is_absolute() else order.folder / terms.path
+        path = path.relative_to(folder) if path.is_relative_to(folder) else path
+        told = replace(told, source=replace(terms, path=path))
+    return replace(order, mapping=told, folder=folder)
 
 
 def _site(study: Study, name: str, home: SiteHome) -> SiteTerms | None:

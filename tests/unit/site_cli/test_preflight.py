@@ -230,3 +230,16 @@ def test_help_says_what_is_done_and_what_is_not() -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["preflight", "--help"])
 
     assert "nothing is imported and nothing is sent" in result.output
+
+
+def test_paths_in_a_saved_mapping_start_at_its_folder() -> None:
+    Path("data").mkdir()
+    _rows().rename({"age": "AGE"}).write_csv("data/export.csv")
+    result = _run(None, "data/export.csv", "--yes")
+
+    assert result.exit_code == 0, result.output
+    mapping = load_mapping(Path("mapping.toml"))
+    assert mapping.source is not None
+    assert mapping.source.path == Path("data/export.csv")
+    assert mapping.files is None
+    assert _run(None).exit_code == 0

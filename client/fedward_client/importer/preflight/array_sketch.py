@@ -65,8 +65,8 @@ class _Moments:
 class _Listing(Tally):
     """A tally that also keeps which rows were rejected."""
 
-    def __init__(self, contract: DataContract, order: ImportOrder) -> None:
-        super().__init__(contract, order.limits, None)
+    def __init__(self, contract: DataContract, order: ImportOrder, scratch: Path) -> None:
+        super().__init__(contract, order.limits, None, scratch)
         self.found: list[Rejection] = []
 
     def rejected(self, rejections: Iterable[Rejection]) -> None:
@@ -79,7 +79,7 @@ def array_facts(sample: pl.DataFrame, contract: DataContract, order: ImportOrder
     """Makes the arrays of some accepted rows, as the import would, and keeps nothing of them."""
     moments = _Moments()
     losses = NO_LOSSES
-    with _Listing(contract, order) as listing:
+    with _Listing(contract, order, scratch) as listing:
         if isinstance(contract.form, Series):
             for piece in _gridded(sample, contract, contract.form, order, scratch):
                 moments.add(piece.x)
