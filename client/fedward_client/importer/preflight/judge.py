@@ -25,6 +25,10 @@ _DEFECTS = tuple(Defect)
 _UNIT_DEFECTS = frozenset({Defect.WRONG_UNIT, Defect.MIXED_UNITS, Defect.SHIFTED_DIGITS})
 _UNREADABLE = 0.05
 _MEAN_OFF = 3.0
+_NO_FILES = (
+    'Where do the files lie? Say files = "…" in the mapping: a folder below its own, to which the names in the source '
+    "lead. An import leaves records without a file out and lists them."
+)
 _DEVIATION = (0.2, 5.0)
 
 
@@ -89,7 +93,9 @@ def _arrays(profile: Profile, contract: DataContract) -> Iterator[Finding]:
             Defect.UNREADABLE,
             "",
             f"{lost} of {arrays.tried} records tried ({lost / arrays.tried:.0%}) have no usable array: {reasons}",
-            "Copy or export those files again; an import leaves such records out and lists them.",
+            _NO_FILES
+            if any(one.reason == str(Reason.NO_FILE) for one in arrays.unreadable)
+            else "Copy or export those files again; an import leaves such records out and lists them.",
         )
     if isinstance(contract.form, Text):
         return
