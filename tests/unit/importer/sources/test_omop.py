@@ -151,7 +151,8 @@ def test_entries_of_a_cohort_are_rows_with_age_at_their_start(tmp_path: Path, wr
 def test_visits_are_rows_of_the_persons_of_a_cohort(tmp_path: Path, write: Write) -> None:
     terms = write(tmp_path, TABLES)
 
-    every, some = (_rows(tmp_path, _with(terms, **{"rows": "visit", **more})) for more in ({}, {"cohort": 8}))
+    every = _rows(tmp_path, _with(terms, rows="visit"))
+    some = _rows(tmp_path, _with(terms, rows="visit", cohort=8))
 
     assert [(row["visit_occurrence_id"], row["visit_start_datetime"], row["age"]) for row in every] == [
         ("10", "2020-06-15 08:30:00", "69"),
