@@ -24,6 +24,7 @@ _STORIES = {
     "federation": ("two-machines.md", "coordinator.md", "site.md", "dpo.md"),
     "research": ("researcher.md",),
     "audit": ("audit.md",),
+    "data": ("data.md",),
     "readme": ("../README.md",),
 }
 """Pages that go on where the page before them ended share a story."""
