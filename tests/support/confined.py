@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -46,6 +47,8 @@ def besieged(folder: Path) -> Iterator[Besieged]:
     (source / "leads-out").symlink_to(home.vault_key_file)
     with ExitStack() as stack:
         for path in (home.admin_sock, home.door):
+            if not path.is_relative_to(home.root):  # the path is too long for a socket
+                stack.callback(shutil.rmtree, path.parent, ignore_errors=True)
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(str(path))
             listener.listen()
