@@ -66,7 +66,7 @@ class Volume:
     """`[data.volume]`: a NIfTI image or a DICOM series, (1, depth, height, width) in RAS+ orientation, slices first.
 
     `spacing` is in mm for (depth, height, width): the volume is resampled (linear) to it, then cropped or padded
-    around its middle. `window` as for images; without one, values from 0 to 1 are the declared type's range.
+    around its middle. `window` as for images.
     """
 
     file: str

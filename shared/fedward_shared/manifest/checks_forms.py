@@ -78,6 +78,8 @@ def _allowed(data: DataContract) -> tuple[frozenset[str], str]:
         return (frozenset(), "texts as tokens") if tokens else (frozenset({"noise"}), "texts")
     if isinstance(data.form, Image) or (data.form is None and axes == _IMAGE_AXES):
         return _PICTURE, "images"
+    if isinstance(data.form, Series) and data.form.deltas:  # a moved or dropped value would keep the age of another
+        return _RECORDING - {"shift", "drop"}, "series with deltas"
     if isinstance(data.form, Signal | Series) or (data.form is None and axes == _SERIES_AXES):
         return _RECORDING, "signals and series"
     return frozenset({"noise"}), "volumes" if isinstance(data.form, Volume) else "arrays of this shape"

@@ -708,6 +708,17 @@ MISTAKES: tuple[tuple[str, str, Changes, tuple[str, ...]], ...] = (
         (("deterministic = false", "augment = { flip = true }\ndeterministic = false"),),
         (
             (
+                "[training.augment] flip: makes no sense for series with deltas; for series with deltas there "
+                "is intensity, noise"
+            ),
+        ),
+    ),
+    (
+        "flip for signals",
+        "signals",
+        (("deterministic = false", "augment = { flip = true }\ndeterministic = false"),),
+        (
+            (
                 "[training.augment] flip: makes no sense for signals and series; for signals and series there "
                 "is shift, intensity, drop, noise"
             ),

@@ -61,6 +61,7 @@ def test_spellings_of_one_unit_mean_the_same(units: tuple[str, ...]) -> None:
             "mg/dL or mmol/L",
         ),
         *("G/L", "MU/L", "MIU/L", "MM", "M", "A"),  # giga or gram, mega or milli, mM or mm, ampere or year
+        "Cal",  # a kilocalorie
         *("mg/kg.h", "mg/kg h"),  # mg/(kg·h), or (mg/kg)·h as UCUM reads it
         *(
             "9**9**9**9",

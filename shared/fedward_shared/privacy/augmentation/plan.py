@@ -92,11 +92,12 @@ def _of_kind(contract: DataContract, terms: Augment, continuous: Tensor) -> tupl
         if terms.intensity:
             before.append(images.Brighten(terms.intensity))
     elif isinstance(form, Signal | Series) or (form is None and axes == _RECORDING_AXES):
-        if terms.shift:
+        aged = isinstance(form, Series) and form.deltas  # what is moved or absent would keep another value's age
+        if terms.shift and not aged:
             before.append(recordings.Delay(terms.shift))
         if terms.intensity:
             before.append(recordings.Amplify(terms.intensity, continuous))
-        if terms.drop:
+        if terms.drop and not aged:
             width = contract.input_shape[1]
             after.append(recordings.Drop(terms.drop, torch.arange(width) % _leads(contract)))
     return before, after

@@ -37,7 +37,8 @@ CONTRACTS = {
     "volume": replace(TENSOR, form=Volume("file", 4, 5, 6, (1, 1, 1), (0, 1))),
     "signal": replace(TENSOR, form=Signal("file", ("I", "II"), 10, 1.0)),
     "array of a series": replace(TENSOR, shape=(9, 2)),
-    "series": replace(TENSOR, form=Series((0, 4), 1, CHANNELS, masks=True, deltas=True)),
+    "series": replace(TENSOR, form=Series((0, 4), 1, CHANNELS, masks=True)),
+    "series with deltas": replace(TENSOR, form=Series((0, 4), 1, CHANNELS, masks=True, deltas=True)),
     "bag of words": replace(TENSOR, form=Text("note", buckets=16)),
     "array": replace(TENSOR, shape=(7,)),
 }
@@ -121,10 +122,18 @@ def test_a_dropped_channel_is_zero_throughout_noise_or_not() -> None:
     augmentation = augmentation_for(contract, Augment(noise=1.0, drop=0.5))
     assert augmentation is not None
     found = augmentation(records_of(contract, 200), torch.zeros(200), source())[0]
-    by_channel = found.view(200, 4, 3, 2).transpose(2, 3).flatten(3).transpose(1, 2).flatten(2)
+    by_channel = found.view(200, 4, 2, 2).transpose(2, 3).flatten(3).transpose(1, 2).flatten(2)
     gone = (by_channel == 0).all(dim=2)
     assert 0.4 < float(gone.float().mean()) < 0.6
     assert (by_channel[~gone] != 0).all()
+
+
+def test_a_series_with_deltas_is_neither_moved_nor_dropped() -> None:
+    contract = CONTRACTS["series with deltas"]
+    augmentation = augmentation_for(contract, Augment(shift=0.5, drop=0.9))
+    assert augmentation is not None
+    records = records_of(contract)
+    assert torch.equal(augmentation(records, torch.zeros(20), source())[0], records)
 
 
 def test_tokens_are_left_alone() -> None:
