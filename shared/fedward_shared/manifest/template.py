@@ -89,6 +89,10 @@ _RECORDINGS = """\
 # drop = 0.1                 # chance of each lead to be 0 throughout
 # noise = 0.05               # standard deviation of what is added after scaling
 """
+_AGED = """\
+# intensity = 0.1            # gain; shift and drop are for series without deltas
+# noise = 0.05               # standard deviation of what is added after scaling
+"""
 _OTHERS = """\
 # noise = 0.05               # standard deviation of what is added to numbers after scaling
 """
@@ -129,7 +133,7 @@ _KINDS = {
         "Mortality from two days of intensive care",
         "predict mortality",
         template_data.SERIES,
-        _RECORDINGS,
+        _AGED,
     ),
     "signals": _Kind(
         "ecg-finding", "Abnormal electrocardiograms", "tell abnormal ECGs", template_data.SIGNALS, _RECORDINGS

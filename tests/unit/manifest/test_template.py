@@ -70,7 +70,7 @@ def test_a_table_with_all_that_belongs_together_is_right() -> None:
     ("kind", "lines"),
     [
         ("images", ("[training.augment]", "copies", "flip", "rotate", "shift", "intensity", "noise", "window = [-600")),
-        ("series", ("[training.augment]", "copies", "shift", "intensity", "drop", "noise", "time", "encounter")),
+        ("series", ("[training.augment]", "copies", "intensity", "noise", "time", "encounter")),
         ("signals", ("[training.augment]", "copies", "shift", "intensity", "drop", "noise", "reference")),
         ("text", ("[training.augment]", "copies", "noise", "reference")),
     ],

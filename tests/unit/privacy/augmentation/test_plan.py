@@ -99,7 +99,7 @@ def test_nothing_declared_is_nothing_done(contract: DataContract) -> None:
 
 def test_indicators_and_one_hot_inputs_are_not_continuous() -> None:
     assert continuous_inputs(TABLE).tolist() == [True, False, False, False, True, False]
-    assert continuous_inputs(CONTRACTS["series"]).tolist() == [True, True, False, False, False, False]
+    assert continuous_inputs(CONTRACTS["series with deltas"]).tolist() == [True, True, False, False, False, False]
     assert continuous_inputs(CONTRACTS["image"]).tolist() is True
     assert continuous_inputs(replace(TENSOR, form=Text("note", TextForm.TOKENS))).tolist() is False
 
