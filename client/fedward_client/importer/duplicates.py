@@ -26,7 +26,9 @@ Words = NDArray[np.uint64]
 
 _DIGEST_SEED, _KEY_SEED = 0x66656477, 0x61726431
 _FIRST_SLOTS, _MOST_SLOTS = 1 << 16, 1 << 22
+_GROWTH = 8
 _FULL = 0.625
+_REGION_SHIFT = np.uint64(56)
 _PORTION = 1 << 18
 
 
@@ -52,7 +54,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._latest = _Words(_FIRST_SLOTS)
-        self._before = _Words(1)
+        self._before: _Words | None = None
 
     def fresh(self, patients: pl.Series, digests: pl.Series) -> pl.Series:
         """Which records are no repetition of an earlier one of the same patient: Boolean; all are remembered.
@@ -64,71 +66,87 @@ class Seen:
         import polars as pl
 
         keys = pl.DataFrame({"patient": patients, "digest": digests}).hash_rows(_KEY_SEED)
-        first = keys.is_first_distinct().to_numpy(writable=True)
         words = np.maximum(keys.to_numpy(), np.uint64(1))
-        where = np.flatnonzero(first)
-        for start in range(0, len(where), _PORTION):
-            part = where[start : start + _PORTION]
-            first[part] = self._put(words[part])
-        return pl.Series(first)
+        fresh = np.empty(len(words), dtype=np.bool_)
+        for start in range(0, len(words), _PORTION):
+            part = words[start : start + _PORTION]
+            order = _by_region(part)
+            fresh[start + order] = self._put(part.take(order))
+        return pl.Series(fresh)
 
     def _put(self, words: Words) -> NDArray[np.bool_]:
-        """Which words were not there; they differ from each other, and all are there now."""
+        """Which words were not there, nor before in `words`; all are there now."""
         if not self._latest.has_room(len(words)):
             if self._latest.slots >= _MOST_SLOTS:
                 self._latest, self._before = _Words(_MOST_SLOTS), self._latest
             else:
-                self._latest = self._latest.grown()
+                self._latest = self._latest.grown(min(self._latest.slots * _GROWTH, _MOST_SLOTS))
             return self._put(words)
         new = self._latest.put(words)
-        return new & ~self._before.has(words)
+        return new & ~self._before.has(words) if self._before else new
+
+
+def _by_region(words: Words) -> NDArray[np.int64]:
+    """An order in which neighbours lie near each other in a table; equal words keep theirs. Scattered is far slower."""
+    return np.argsort((words >> _REGION_SHIFT).astype(np.uint8), kind="stable")
 
 
 class _Words:
-    """Words other than 0 in a hash table of a fixed size: open addressing, linear probing, many words at once."""
+    """Words other than 0 in a hash table of a fixed size: open addressing, linear probing, many words at once.
+
+    The slot where a word's search starts is its first bits.
+    """
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._table: Words = np.zeros(slots, dtype=np.uint64)
+        self._table: Words = np.empty(slots, dtype=np.uint64)
+        self._table.fill(0)  # now and in order: memory that is first touched here and there costs many page faults
+        self._shift = np.uint64(65 - slots.bit_length())
         self._last = np.int64(slots - 1)
         self._count = 0
 
     def has_room(self, count: int) -> bool:
         return self._count + count <= self.slots * _FULL
 
-    def grown(self) -> _Words:
-        """The same words in twice as many slots."""
-        larger = _Words(2 * self.slots)
+    def grown(self, slots: int) -> _Words:
+        """The same words in more slots."""
+        larger = _Words(slots)
         for start in range(0, self.slots, _PORTION):
             part = self._table[start : start + _PORTION]
             larger.put(part[part != 0])
         return larger
 
     def put(self, words: Words) -> NDArray[np.bool_]:
-        """Adds words that differ from each other and for which there is room. Which ones were new."""
+        """Adds words for which there is room. Which ones were new: of equal ones, the first at most."""
         new = np.zeros(len(words), dtype=np.bool_)
-        rest, at = np.arange(len(words)), words.view(np.int64) & self._last
+        rest, at = np.arange(len(words)), self._first_slots(words)
         while len(rest):
-            held = self._table.take(at)
-            free = np.flatnonzero(held == 0)
-            places, wanted = at.take(free), words.take(free)
-            self._table[places] = wanted
-            mine = self._table.take(places) == wanted  # of several that want one free slot, one gets it
-            held[free[mine]] = wanted[mine]
-            new[rest[free[mine]]] = True
-            words, rest, at = self._further(held != words, words, rest, at)
-        self._count += int(new.sum())
+            mine = self._claimed(at)
+            self._table[at.take(mine)] = words.take(mine)
+            new[rest.take(mine)] = True
+            words, rest, at = self._further(self._table.take(at) != words, words, rest, at)
+        self._count += int(np.count_nonzero(new))
         return new
 
     def has(self, words: Words) -> NDArray[np.bool_]:
         """Which words are there."""
         found = np.zeros(len(words), dtype=np.bool_)
-        rest, at = np.arange(len(words)), words.view(np.int64) & self._last
+        rest, at = np.arange(len(words)), self._first_slots(words)
         while len(rest):
             held = self._table.take(at)
             found[rest[held == words]] = True
             words, rest, at = self._further((held != 0) & (held != words), words, rest, at)
         return found
+
+    def _first_slots(self, words: Words) -> NDArray[np.int64]:
+        return (words >> self._shift).view(np.int64)
+
+    def _claimed(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which of those who look at `at` get a free slot: of several, the first. Their numbers are left in it."""
+        free = np.flatnonzero(self._table.take(at) == 0)
+        places, numbers = at.take(free), np.arange(len(free), dtype=np.uint64)
+        self._table[places[::-1]] = numbers[::-1]
+        return free[self._table.take(places) == numbers]
 
     def _further(
         self, on: NDArray[np.bool_], words: Words, rest: NDArray[np.int64], at: NDArray[np.int64]
