@@ -46,8 +46,9 @@ class Sides:
         if not self._patient or not self._split:
             return
         tested = (table[self._split] == "test").to_numpy()
-        self._new.append(table[self._patient].hash(0).to_numpy() & ~_SIDE | tested.astype(np.uint64))
-        self._waiting += table.height
+        words = _unlike_the_last(table[self._patient].hash(0).to_numpy() & ~_SIDE | tested.astype(np.uint64))
+        self._new.append(words)
+        self._waiting += len(words)
         if self._waiting > self._most:
             self._spill()
 
@@ -60,19 +61,21 @@ class Sides:
         return sum(_twosided(np.fromfile(file, np.uint64)) for file in self._files if file.exists())
 
     def _spill(self) -> None:
-        words = _distinct(np.concatenate(self._new)) if self._new else np.empty(0, np.uint64)
-        ends = np.searchsorted(words >> _SHIFT, np.arange(_BUCKETS, dtype=np.uint64), side="right")
+        words = np.concatenate([np.empty(0, np.uint64), *self._new])
+        buckets = (words >> _SHIFT).astype(np.uint8)
+        ends = np.cumsum(np.bincount(buckets, minlength=_BUCKETS))
+        words = words.take(np.argsort(buckets, kind="stable"))  # a radix sort: far faster than to sort the words
         for file, part in zip(self._files, np.split(words, ends[:-1]), strict=True):
             with file.open("ab") as out:
                 out.write(part.data)
         self._new, self._waiting = [], 0
 
 
-def _distinct(words: Words) -> Words:
-    words = np.sort(words)
+def _unlike_the_last(words: Words) -> Words:
+    """Without those that repeat the one before: all that a patient's rows on end have to say."""
     return words[np.insert(words[1:] != words[:-1], 0, values=True)] if len(words) else words
 
 
 def _twosided(words: Words) -> int:
-    words = _distinct(words)
+    words = _unlike_the_last(np.sort(words))
     return int(np.count_nonzero(words[1:] ^ words[:-1] == _SIDE))
