@@ -137,9 +137,10 @@ class _Import:
         """The rows that fit, batch by batch."""
         from fedward_client.importer.checking.check import Checker
         from fedward_client.importer.events.windows import WithEvents
+        from fedward_client.importer.sources.source import rows_before
 
         source = open_rows(self.order, self.contract, self.scratch)
-        checker = Checker(self.contract, self.order.mapping, source.columns())
+        checker = Checker(self.contract, self.order.mapping, source.columns(), rows_before(source))
         for batch in read_ahead(source.batches(checker.columns)):
             checked = checker.check(batch)
             self.tally.checked(batch, checked)

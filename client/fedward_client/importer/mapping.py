@@ -14,7 +14,10 @@ from types import MappingProxyType
 __all__ = ["ROW_NUMBER", "Answer", "Mapping", "SourceTerms"]
 
 ROW_NUMBER = "(row)"
-"""What stands for a patient's name where each row of the source is a patient of its own."""
+"""What stands for a patient's name where each row of the source is a patient of its own.
+
+The name is then the record's number, counted from 1 at the first row below the header in every format. A row added on
+top gives all others another name, so that a split by `holdout` moves patients from training to testing."""
 
 Option = str | int | float | bool | tuple[str, ...]
 

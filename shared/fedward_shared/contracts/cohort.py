@@ -170,8 +170,10 @@ class DataContract:
     """`[data]` of study.toml.
 
     `patient` names the patient column (None: the record is the unit of privacy, and every report says so), `encounter`
-    the column that tells a patient's stays apart. `split` names a column made beforehand that holds `train` or
-    `test`; `holdout` makes one instead. `time_zero` names the column with the moment of prediction.
+    the column that tells a patient's stays apart. Names of both are compared without blanks around them, in Unicode's
+    composed form (NFC) and with `1001.0` as `1001`, wherever a source is read; leading zeros count.
+    `split` names a column made beforehand that holds `train` or `test`; `holdout` makes one instead.
+    `time_zero` names the column with the moment of prediction.
     `form` says how a record of kind TENSOR is made; without one, `shape` is the shape of arrays made elsewhere (.npy).
     For a table the shape is (features,). Records with the same inputs and label of one patient count once.
     """

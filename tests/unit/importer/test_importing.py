@@ -12,16 +12,19 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import openpyxl
 import polars as pl
 import pytest
 
 from fedward_client.imported import read_record
 from fedward_client.importer import inbox as inbox_module
 from fedward_client.importer import table as table_module
+from fedward_client.importer.checking.people import held_out
 from fedward_client.importer.importing import import_here
 from fedward_client.importer.mapping import ROW_NUMBER, Answer, Mapping, SourceTerms
 from fedward_client.importer.order import ImportOrder, Limits
 from fedward_client.importer.report import ImportReport
+from fedward_shared.contracts.cohort import HELD_OUT, Holdout
 from fedward_shared.errors import LockedError, SourceDataError, StudyFileError, UsageError
 from fedward_shared.files import FolderLock
 from fedward_shared.manifest.contract import contract_digest
@@ -302,7 +305,65 @@ def test_where_each_row_is_a_patient_nothing_is_a_duplicate(source: Path, tmp_pa
     assert (report.accepted, report.duplicates) == (30, 0)
     assert report.folder is not None
     patients = pl.read_parquet(report.folder / "table-00000.parquet")["patient_id"]
-    assert patients.to_list() == [str(row) for row in range(2, 32)]
+    assert patients.to_list() == [str(row) for row in range(1, 31)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "headless", "parquet", "excel"])
+def test_where_each_row_is_a_patient_the_format_changes_no_name(tmp_path: Path, kind: str) -> None:
+    names = ["split", "age", "chest_pain", "disease"]
+    table = pl.DataFrame([["train", 40 + row, 1, row % 2] for row in range(5)], schema=names, orient="row")
+    terms = SourceTerms("csv" if kind == "headless" else kind, tmp_path / "source")
+    if kind == "headless":
+        terms = replace(terms, options={"header": tuple(names)})
+        table.write_csv(tmp_path / "source", include_header=False)
+    elif kind == "csv":
+        table.write_csv(tmp_path / "source")
+    elif kind == "parquet":
+        table.write_parquet(tmp_path / "source")
+    else:
+        book = openpyxl.Workbook()
+        for cells in (["Export of the ward"], names, *table.rows()):
+            book.worksheets[0].append(cells)
+        book.save(tmp_path / "source.xlsx")
+        terms = SourceTerms(kind, tmp_path / "source.xlsx", {"header_row": 2})
+    mapping = Mapping(terms, columns={"patient_id": Answer(source=ROW_NUMBER)})
+
+    report = import_here(ImportOrder(STUDY, mapping, tmp_path, "heart"), tmp_path / "inbox")
+
+    assert report.folder is not None
+    assert pl.read_parquet(report.folder / "table-00000.parquet")["patient_id"].to_list() == ["1", "2", "3", "4", "5"]
+
+
+HELD = b"""
+[data.holdout]
+share = 0.5
+key = "k"
+
+[sites.north]
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_patient_is_on_one_side_however_a_source_writes_the_name(tmp_path: Path, kind: str) -> None:
+    study = STUDY.replace(b'split = "split"\n', b"").replace(b"[sites.north]", HELD, 1)
+    table = pl.DataFrame(
+        [[float(row), 40, 1, 0] for row in range(1001, 1041)],
+        schema=["patient_id", "age", "chest_pain", "disease"],
+        orient="row",
+    )
+    if kind == "csv":
+        table.write_csv(tmp_path / "source")
+    else:
+        table.write_parquet(tmp_path / "source")
+
+    order = ImportOrder(study, Mapping(SourceTerms(kind, tmp_path / "source")), tmp_path, "heart")
+    report = import_here(order, tmp_path / "inbox")
+
+    assert report.folder is not None
+    found = pl.read_parquet(report.folder / "table-00000.parquet")
+    names = [str(name) for name in range(1001, 1041)]
+    assert found["patient_id"].to_list() == names
+    assert found[HELD_OUT].to_list() == held_out(pl.Series(names), Holdout(0.5, "k")).to_list()
 
 
 INCLUDE = b"""

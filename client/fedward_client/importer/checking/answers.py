@@ -24,10 +24,16 @@ __all__ = [
 ]
 
 
-def missing_codes(declared: Iterable[str], reading: Reading) -> frozenset[str]:
-    """The contract's and the site's spellings of "not measured", and those that the site's answer replaces by one."""
+def missing_codes(declared: Iterable[str], reading: Reading, *, converted: bool = False) -> frozenset[str]:
+    """The contract's and the site's spellings of "not measured", and those that the site's answer replaces by one.
+
+    Where numbers are `converted`, the contract's codes that are numbers are none of them: the contract means them in
+    its own unit, and the site's number may well be a measured one.
+    """
     codes = {spelling.strip(BLANKS) for spelling in declared}
     replaced = {there.strip(BLANKS) for there, here in reading.answer.values.items() if here.strip(BLANKS) in codes}
+    if converted:
+        codes = {spelling for spelling in codes if parse_number(spelling) is None}
     return frozenset(codes | replaced | {spelling.strip(BLANKS) for spelling in reading.answer.missing})
 
 

@@ -2,19 +2,20 @@
 
 A number is `12`, `-3.5`, `.5` or `1e3` and finite; nothing else is: no thousands separator, no unit, no `inf`. With a
 decimal comma it is `3,5`, and `1.234,5` is no number, because what a point means there would be a guess. Numbers of a
-typed source are taken as they are; its NaN reads as the text `NaN`, and its absent cells read as empty ones.
+typed source are what their shortest texts are, so those of 32 bits and decimals mean what the same table means as CSV;
+its NaN reads as the text `NaN`, and its absent cells read as empty ones.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import polars as pl
 
-__all__ = ["NumberCells", "parse_number", "parse_numbers", "text"]
+__all__ = ["NumberCells", "by_number", "parse_codes", "parse_number", "parse_numbers", "text"]
 
 _WHOLE_BELOW = 2**53
 
@@ -27,6 +28,8 @@ def text(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         whole = cell.is_finite() & (cell == cell.floor()) & (cell.abs() < _WHOLE_BELOW)
         plain = pl.when(whole).then(cell).cast(pl.Int64, strict=False).cast(pl.String)
         return plain.fill_null(cell.cast(pl.String)).fill_null("")
+    if isinstance(dtype, pl.Decimal) and dtype.scale:
+        return cell.cast(pl.String).str.replace(r"\.?0+$", "").fill_null("")
     return cell.cast(pl.String).fill_null("")
 
 
@@ -38,9 +41,27 @@ def parse_number(spelling: str, decimal: str = ".") -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
+def parse_codes(spellings: Iterable[str], decimal: str) -> list[float]:
+    """The numbers among some spellings, ascending: written with a point, as contracts are, or with the site's sign."""
+    read = (parse_number(spelling, sign) for spelling in spellings for sign in {".", decimal})
+    return sorted({number for number in read if number is not None})
+
+
+def by_number(values: Mapping[str, float], decimal: str) -> dict[float, float]:
+    """What stands for the numbers among some spellings; the first of those for one number counts."""
+    found: dict[float, float] = {}
+    for spelling, value in values.items():
+        for number in parse_codes((spelling,), decimal):
+            found.setdefault(number, value)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class NumberCells:
-    """How the cells of one column of the source are read; `missing` are spellings of "not measured"."""
+    """How the cells of one column of the source are read; `missing` are spellings of "not measured".
+
+    One of them that is a number, with a point or the column's own decimal sign, counts however a cell writes it.
+    """
 
     column: str
     missing: frozenset[str]
@@ -76,7 +97,7 @@ def _both(
         cells, dtype = wanted[at], types[at]
         cell = pl.col(cells.column)
         if dtype.is_numeric() or dtype == pl.Null:
-            number, missing = cell.cast(pl.Float64), _typed_missing(cell, dtype, cells.missing)
+            number, missing = _typed_number(cell, dtype), _typed_missing(cell, dtype, cells.missing)
         else:
             cell = cell if dtype == pl.String and not trimmed else text(cell, dtype)
             number = _number(cell, cells.decimal)
@@ -89,6 +110,13 @@ def _number(cell: pl.Expr, decimal: str) -> pl.Expr:
     if decimal == ",":
         cell = pl.when(~cell.str.contains(".", literal=True)).then(cell.str.replace(",", ".", literal=True))
     return cell.cast(pl.Float64, strict=False)
+
+
+def _typed_number(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """What the cell's shortest text is: 32 bits hold 99.9 as 99.9000015, and a decimal's division may round twice."""
+    if dtype == pl.Float32 or isinstance(dtype, pl.Decimal):
+        return cell.cast(pl.String).cast(pl.Float64)
+    return cell.cast(pl.Float64)
 
 
 def _typed_missing(cell: pl.Expr, dtype: pl.DataType, missing: Collection[str]) -> pl.Expr:
@@ -106,5 +134,4 @@ def _is_one_of(cell: pl.Expr, spellings: Collection[str]) -> pl.Expr:
 
 def _codes(cells: NumberCells) -> list[float]:
     """The codes for "missing" that are numbers: they count however the number is written."""
-    found = (parse_number(spelling, cells.decimal) for spelling in sorted(cells.missing))
-    return [number for number in found if number is not None]
+    return parse_codes(cells.missing, cells.decimal)

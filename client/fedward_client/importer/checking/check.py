@@ -28,8 +28,8 @@ _MOST_LISTED = 1_000_001
 class Checker:
     """One contract and one mapping, for every batch of one source."""
 
-    def __init__(self, contract: DataContract, mapping: Mapping, columns: Sequence[str]) -> None:
-        """Finds everything among the source's `columns`.
+    def __init__(self, contract: DataContract, mapping: Mapping, columns: Sequence[str], rows_before: int = 0) -> None:
+        """Finds everything among the source's `columns`; `rows_before` is how many rows it counts before the first.
 
         Raises:
             UsageError: the mapping does not fit the contract.
@@ -40,7 +40,7 @@ class Checker:
         """The source's columns to ask for."""
         self._contract = contract
         self._material = Material()
-        slots = Slots(contract, plan, self._material, mapping.decimal)
+        slots = Slots(contract, plan, self._material, mapping.decimal, rows_before)
         self._slots = slots.all
         self._excluded = pl.any_horizontal(slots.excluded) if slots.excluded else None
         self._wanted = [column for at, slot in enumerate(self._slots) for column in slot.outcome.columns(at)]
@@ -57,24 +57,26 @@ class Checker:
             excluded = height - work.height
         found = work.select(ROW, *self._wanted)
         wrong = found.select((pl.col(name) != 0).sum() for name in self._reasons).row(0)
-        rejections = self._rejections(found, wrong)
-        fine = found.filter(pl.all_horizontal(pl.col(name) == 0 for name in self._reasons)) if any(wrong) else found
-        table = fine.select(ROW, *self._kept).rename(self._kept)
+        table, rejections = found.select(ROW, *self._kept), []
+        if any(wrong):
+            told = [pl.col(name) for name, count in zip(self._reasons, wrong, strict=True) if count]
+            bad = found.select(pl.any_horizontal(reason != 0 for reason in told)).to_series()
+            table = table.filter(~bad)
+            rejections = self._rejections(found.select(ROW, *told).filter(bad), wrong)
+        table = table.rename(self._kept)
         if self._contract.holdout and self._contract.patient:
             table = table.with_columns(held_out(table[self._contract.patient], self._contract.holdout).alias(HELD_OUT))
         if batch.rejections:
             rejections = sorted([*batch.rejections, *rejections], key=attrgetter("row"))
         return Checked(table, tuple(rejections), excluded, self._counts(found, wrong))
 
-    def _rejections(self, found: pl.DataFrame, wrong: Sequence[int]) -> list[Rejection]:
-        """Every wrong thing, in the order of rows and then of slots."""
+    def _rejections(self, rejected: pl.DataFrame, wrong: Sequence[int]) -> list[Rejection]:
+        """Every wrong thing in rows that all have one, in the order of rows and then of slots."""
         listed = []
         for at, count in enumerate(wrong):
             if count:
-                bad = found.lazy().filter(pl.col(f"r{at}") != 0).head(_MOST_LISTED)
+                bad = rejected.lazy().filter(pl.col(f"r{at}") != 0).head(_MOST_LISTED)
                 listed.append(bad.select(ROW, pl.lit(at).alias("slot"), pl.col(f"r{at}").alias("reason")))
-        if not listed:
-            return []
         told = pl.concat(listed).sort(ROW, "slot").head(_MOST_LISTED).collect()
         names = [slot.name for slot in self._slots]
         return [Rejection(row, names[slot], REASONS[reason - 1]) for row, slot, reason in told.iter_rows()]

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from fedward_client.importer.checking.cells import NumberCells, parse_numbers, text
+from fedward_client.importer.checking.cells import NumberCells, by_number, parse_numbers, text
 from fedward_client.importer.checking.moments import Moment, read_moments
+from fedward_client.importer.checking.people import keys
 from fedward_client.importer.checking.spellings import Spellings
 from fedward_client.importer.sources.source import ROW
 
@@ -19,6 +20,7 @@ class Material:
 
     def __init__(self) -> None:
         self._texts: list[str] = []
+        self._keys: list[str] = []
         self._numbers: list[NumberCells] = []
         self._given: list[tuple[str, Mapping[str, float]]] = []
         self._spelt: list[tuple[str, Spellings]] = []
@@ -29,16 +31,26 @@ class Material:
         self._texts.append(column)
         return pl.col(f"text{len(self._texts) - 1}")
 
+    def key(self, column: str) -> pl.Expr:
+        """Whom the cell names (see `people.keys`)."""
+        self._keys.append(column)
+        return pl.col(f"key{len(self._keys) - 1}")
+
     def number(self, cells: NumberCells) -> tuple[pl.Expr, pl.Expr]:
         """The number (Float64; null: none, may be NaN), and whether it is missing."""
         self._numbers.append(cells)
         at = len(self._numbers) - 1
         return pl.col(f"p{at}"), pl.col(f"m{at}")
 
-    def given(self, column: str, values: Mapping[str, float]) -> pl.Expr:
-        """The number that stands for the cell's text; null where none does."""
+    def given(self, column: str, values: Mapping[str, float], parsed: pl.Expr, decimal: str) -> pl.Expr:
+        """The number that stands for the cell's text or, however it is written, for its `parsed` one; else null."""
         self._given.append((column, values))
-        return pl.col(f"given{len(self._given) - 1}")
+        stands = pl.col(f"given{len(self._given) - 1}")
+        numbers = by_number(values, decimal)
+        if not numbers:
+            return stands
+        swapped = parsed.replace_strict(list(numbers), list(numbers.values()), default=None, return_dtype=pl.Float64)
+        return pl.coalesce(stands, swapped)
 
     def meaning(self, column: str, meanings: Mapping[str, int]) -> pl.Expr:
         """What the cell's text stands for (UInt32; null: nothing)."""
@@ -57,9 +69,10 @@ class Material:
         plain = [text(pl.col(name), types[name]).alias(f"text{at}") for at, name in enumerate(self._texts)]
         for at, (name, values) in enumerate(self._given):
             cell = text(pl.col(name), types[name])
-            found = cell.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.Float64)
-            plain.append(found.alias(f"given{at}"))
-        parts = [table.select(ROW, *plain), parse_numbers(table, self._numbers)]
+            stands = cell.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.Float64)
+            plain.append(stands.alias(f"given{at}"))
+        named = [keys(table[name]).alias(f"key{at}") for at, name in enumerate(self._keys)]
+        parts = [table.select(ROW, *plain, *named), parse_numbers(table, self._numbers)]
         for at, (name, missing) in enumerate(self._moments):
             parts.append(read_moments(table[name], missing).select(pl.all().name.suffix(str(at))))
         return pl.concat(parts, how="horizontal").with_columns(self._looked_up(table))

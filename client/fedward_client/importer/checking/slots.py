@@ -47,8 +47,11 @@ class Slot:
 class Slots:
     """`all` of them, and in `excluded` one expression (Boolean) a rule of the cohort: it leaves the row out."""
 
-    def __init__(self, contract: DataContract, plan: Plan, material: Material, decimal: str) -> None:
+    def __init__(
+        self, contract: DataContract, plan: Plan, material: Material, decimal: str, rows_before: int = 0
+    ) -> None:
         """Raises UsageError where an answer of the mapping means nothing to the contract."""
+        self._rows_before = rows_before
         self._contract = contract
         self._plan = plan
         self._material = material
@@ -71,17 +74,18 @@ class Slots:
                 yield Slot(column.name, self._category(column, reading, hours), counted=True)
 
     def _number(self, column: NumberColumn, reading: Reading, unit: Affine, hours: pl.Expr | None) -> Outcome:
-        missing = missing_codes(column.missing, reading)
+        missing = missing_codes(column.missing, reading, converted=not unit.same)
         if reading.made:
-            missing |= {""}
+            missing = frozenset({""})  # the events' codes are gone, and a mean may be the same number
         parsed, empty = self._material.number(NumberCells(reading.source, missing, self._decimal))
         given = given_numbers(column, reading)
+        stands = self._material.given(reading.source, given, parsed, self._decimal) if given else None
         return outcomes.number(
             column,
             parsed,
             empty,
             unit=unit,
-            given=self._material.given(reading.source, given) if given else None,
+            given=stands,
             hours=hours,
         )
 
@@ -103,10 +107,11 @@ class Slots:
             value = pl.lit(pl.Series(SIDES, dtype=pl.String)).gather(meaning)
             yield Slot(plan.split.name, Outcome(value, unless(meaning.is_not_null(), Reason.NO_SPLIT)))
         if plan.patient:
-            cell = material.text(plan.patient.source or ROW)
+            ordinal = (pl.col(ROW) - self._rows_before).cast(pl.String)
+            cell = material.key(plan.patient.source) if plan.patient.source else ordinal
             yield Slot(plan.patient.name, named(cell, Reason.NO_PATIENT))
         if plan.encounter:
-            yield Slot(plan.encounter.name, named(material.text(plan.encounter.source), Reason.NO_ENCOUNTER))
+            yield Slot(plan.encounter.name, named(material.key(plan.encounter.source), Reason.NO_ENCOUNTER))
         if plan.array:
             cell = material.text(plan.array.source)
             absent = cell.is_in(["", *plan.array.answer.missing])

@@ -24,7 +24,8 @@ class Measure:
     """Events with one of `codes`, between `window` microseconds (ends included) after time zero, reduced by `pick`.
 
     A number has the contract's `unit` and `substance`, and the unit `here` of events that name none; `given` puts
-    numbers in that unit in place of texts, `missing` says "not measured". `limits` are what an event may be at all
+    numbers in that unit in place of texts, `missing` says "not measured", and `missing_in_unit` does where an event
+    has the contract's unit. `limits` are what an event may be at all
     (channels); a column's range is checked on its picked value.
 
     A category has `words`, its values in the order in which they rank, and `meanings`: from each spelling to the rank,
@@ -40,6 +41,7 @@ class Measure:
     here: str = ""
     given: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     missing: frozenset[str] = frozenset()
+    missing_in_unit: frozenset[str] = frozenset()
     limits: tuple[float, float] | None = None
     words: tuple[str, ...] | None = None
     meanings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -148,7 +150,8 @@ def _column(column: NumberColumn | CategoryColumn, timing: Timing, mapping: Site
             substance=column.substance,
             here=answer.unit,
             given=given_numbers(column, reading),
-            missing=missing_codes(("", *column.missing), reading),
+            missing=missing_codes(("", *column.missing), reading, converted=True),
+            missing_in_unit=missing_codes(column.missing, reading),
         )
     if timing.pick in {Pick.MEAN, Pick.MEDIAN}:
         raise UsageError(f"{column.name}: a category has no {timing.pick}", hint='Use pick = "last", or another.')

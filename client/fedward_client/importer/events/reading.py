@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from fedward_client.importer.checking.cells import NumberCells, parse_number, parse_numbers, text
+from fedward_client.importer.checking.cells import NumberCells, by_number, parse_codes, parse_numbers, text
+from fedward_client.importer.checking.people import keys
 from fedward_client.importer.checking.spellings import Spellings
 from fedward_client.importer.events.clock import times
 from fedward_client.importer.events.losses import NO_LOSSES, Losses
@@ -72,7 +73,8 @@ class EventReader:
         cells = wanted.select(
             ROW,
             "measure",
-            *(text(pl.col(name), wanted.schema[name]).alias(name) for name in ("patient", "encounter", "unit")),
+            *(keys(wanted[name]).alias(name) for name in ("patient", "encounter")),
+            text(pl.col("unit"), wanted.schema["unit"]).alias("unit"),
             text(pl.col("value"), wanted.schema["value"]).alias("text"),
         )
         number = parse_numbers(wanted, [NumberCells("value", frozenset(), self._decimal)])["p0"]
@@ -141,15 +143,19 @@ class EventReader:
     def _missing(self) -> pl.Expr:
         """Whether a number stands for "not measured": one of the measure's spellings of that."""
         missing = pl.col("text") == ""
+        own = ((pl.col("factor") == 1) & (pl.col("offset") == 0)).fill_null(value=False)
         for index, measure in enumerate(self._measures):
-            codes = measure.missing - {""}
-            if codes:
-                numbers = [
-                    number for code in sorted(codes) if (number := parse_number(code, self._decimal)) is not None
-                ]
-                spelt = pl.col("text").is_in(sorted(codes)) | pl.col("raw").is_in(numbers).fill_null(value=False)
-                missing |= (pl.col("measure") == index) & spelt
+            mine = pl.col("measure") == index
+            if codes := measure.missing - {""}:
+                missing |= mine & self._is_one_of(codes)
+            if measure.missing_in_unit:
+                missing |= mine & own & self._is_one_of(measure.missing_in_unit)
         return missing
+
+    def _is_one_of(self, codes: frozenset[str]) -> pl.Expr:
+        """Whether an event's value is spelt so, or is the same number."""
+        numbers = parse_codes(codes, self._decimal)
+        return pl.col("text").is_in(sorted(codes)) | pl.col("raw").is_in(numbers).fill_null(value=False)
 
     def _outside(self) -> pl.Expr:
         lows, highs = zip(*(measure.limits or (float("-inf"), float("inf")) for measure in self._measures), strict=True)
@@ -178,6 +184,10 @@ class EventReader:
             if measure.given:
                 texts, numbers = list(measure.given), list(measure.given.values())
                 stands = pl.col("text").replace_strict(texts, numbers, default=None, return_dtype=pl.Float64)
+                if swapped := by_number(measure.given, self._decimal):
+                    olds, news = list(swapped), list(swapped.values())
+                    by_value = pl.col("raw").replace_strict(olds, news, default=None, return_dtype=pl.Float64)
+                    stands = pl.coalesce(stands, by_value)
                 given = pl.when(pl.col("measure") == index).then(stands).otherwise(given)
         converted = pl.col("raw") * pl.col("factor") + pl.col("offset")
         return cells.with_columns(bare=pl.coalesce(given, pl.col("raw")), number=pl.coalesce(given, converted + 0.0))

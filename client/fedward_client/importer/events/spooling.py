@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fedward_client.importer.checking.cells import text
+from fedward_client.importer.checking.people import keys
 from fedward_client.importer.events.clock import times
 from fedward_client.importer.events.losses import Losses
 from fedward_client.importer.events.matching import EVENT_SCHEMA, KEY_SCHEMA, patient_hash
@@ -88,8 +88,7 @@ def _keys(table: pl.DataFrame, whose: Whose, place: int) -> pl.DataFrame:
     def name(column: str | None) -> pl.Expr:
         if column is None:
             return pl.lit(None, dtype=pl.String)
-        written = text(pl.col(column), table.schema[column])
-        return pl.when(written != "").then(written)
+        return pl.lit(keys(table[column])).replace("", None)
 
     found = table.select(
         name(whose.patient).alias("patient"),

@@ -27,7 +27,7 @@ from fedward_client.importer.preflight.raw_cells import raw_numbers, texts
 from fedward_client.importer.preflight.separation import columns_of, composites, separations, weight_of
 from fedward_client.importer.preflight.sketches import RowSample
 from fedward_client.importer.quarantine import Reason, Rejection
-from fedward_client.importer.sources.source import ROW, Batch
+from fedward_client.importer.sources.source import ROW, Batch, rows_before
 from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
 from fedward_shared.manifest.parse import load
 
@@ -170,7 +170,7 @@ def profile_source(order: ImportOrder, scratch: Path, progress: Progress = lambd
     if kept is None:
         return Profile(columns=columns, absent=absent)
     contract, mapping = kept
-    checker = Checker(contract, mapping, columns)
+    checker = Checker(contract, mapping, columns, rows_before(source))
     profiler = Profiler(contract, mapping, columns)
     records = RowSample(ARRAYS) if contract.kind is DataKind.TENSOR else None
     for batch in source.batches(checker.columns):

@@ -33,7 +33,7 @@ __all__ = ["CsvSource"]
 
 _PIECE = 1 << 23
 _FIRST_PIECE = 1 << 16
-_MOST_ROWS = 1 << 17
+_MOST_ROWS = 1 << 18
 _SEPARATORS = ",;\t|"
 _SPOKEN = {"tab": "\t", "\\t": "\t"}
 
@@ -88,6 +88,11 @@ class CsvSource:
         with CsvBytes(self._path, self._encoding) as file:
             names = self._head(self._first(file.pieces(_FIRST_PIECE))[0]).names
         return tuple(filter(None, names))
+
+    @property
+    def rows_before(self) -> int:
+        """The header is row 1, unless the mapping gives the names."""
+        return 0 if self._given else 1
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """The named columns of every row with as many cells as the header; the others are rejections."""

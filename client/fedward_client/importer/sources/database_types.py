@@ -17,6 +17,8 @@ __all__ = ["batch_of"]
 
 _NONE = type(None)
 _NUMBERS = frozenset({int, float, Decimal})
+_EXACT = 2**53 - 1
+_DIGITS = 38
 _BYTES = frozenset({bytes, bytearray, memoryview})
 _PLAIN = {
     frozenset({str}): "String",
@@ -83,11 +85,40 @@ def _series(name: str, values: Sequence[Any], code: object) -> pl.Series:
         except (OverflowError, TypeError):  # a whole number of more than 64 bits
             return pl.Series(name, list(map(_text, values)), dtype=pl.String)
     if kinds <= _NUMBERS:
-        numbers = [None if value is None else float(value) for value in _clean(values)]
-        return pl.Series(name, numbers, dtype=pl.Float64)
+        return _numbers(name, _clean(values), kinds)
     if kinds == {dt.datetime}:
         return _moments(name, _clean(values))
     return pl.Series(name, list(map(_text, values)), dtype=pl.String)
+
+
+def _numbers(name: str, values: Sequence[Any], kinds: frozenset[type]) -> pl.Series:
+    """Numbers of several kinds, or decimals: exact, because they may be names. Text where 38 digits are too few."""
+    import polars as pl
+
+    if kinds <= {int, float} and all(type(value) is not int or abs(value) <= _EXACT for value in values):
+        return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
+    exact = [None if value is None else Decimal(repr(value) if type(value) is float else value) for value in values]
+    finite = [number for number in exact if number is not None and number.is_finite()]
+    if len(finite) == len(exact) - exact.count(None):
+        scale = max((max(0, -int(number.as_tuple().exponent)) for number in finite), default=0)
+        if all(number.adjusted() + 1 + scale <= _DIGITS for number in finite) and scale <= _DIGITS:
+            return pl.Series(name, exact, dtype=pl.Decimal(_DIGITS, scale))
+    if all(number is None or _survives(number) for number in exact):
+        return pl.Series(name, [None if number is None else float(number) for number in exact], dtype=pl.Float64)
+    return pl.Series(name, [None if number is None else _plain(number) for number in exact], dtype=pl.String)
+
+
+def _survives(number: Decimal) -> bool:
+    """Whether 64 bits hold the number, or that it is none, as well as its text does."""
+    return not number.is_finite() or (abs(number) <= _EXACT and Decimal(repr(float(number))) == number)
+
+
+def _plain(number: Decimal) -> str:
+    """Without trailing zeros behind the point."""
+    if not number.is_finite():
+        return str(float(number))
+    written = f"{number:f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def _moments(name: str, values: Sequence[Any]) -> pl.Series:

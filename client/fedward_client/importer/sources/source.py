@@ -11,7 +11,7 @@ from fedward_client.importer.quarantine import Rejection
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["EVENT_COLUMNS", "ROW", "Batch", "Source"]
+__all__ = ["EVENT_COLUMNS", "ROW", "Batch", "Source", "rows_before"]
 
 ROW = "fedward_row"
 """The column of every batch that holds the row's number (UInt64) as the source counts: a spreadsheet's header is 1."""
@@ -54,3 +54,11 @@ class Source(Protocol):
             SourceDataError: the source is damaged, or has no such column; the message says where, never a value.
         """
         ...
+
+
+def rows_before(source: Source) -> int:
+    """How many rows a source counts before its first record: a spreadsheet's header and what stands above it.
+
+    A source that numbers its first record 1 need not say so; others have an attribute `rows_before`.
+    """
+    return int(getattr(source, "rows_before", 0))

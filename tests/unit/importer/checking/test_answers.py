@@ -45,7 +45,7 @@ def test_a_column_is_read_under_the_sites_name() -> None:
     assert _check(mapping, GLUC_SER="x").rejections == (Rejection(7, "glucose", Reason.NOT_A_NUMBER),)
 
 
-@pytest.mark.parametrize(("cell", "value"), [("5", 90.078), (5, 90.078), ("33.3", 599.919), ("-1", None), ("", None)])
+@pytest.mark.parametrize(("cell", "value"), [("5", 90.078), (5, 90.078), ("33.3", 599.919), ("", None)])
 def test_a_number_is_converted_into_the_contracts_unit(cell: object, value: float | None) -> None:
     checked = _check(_answer("glucose", Answer(unit="mmol/L")), glucose=cell)
 
@@ -114,6 +114,52 @@ def test_codes_for_missing_are_compared_before_conversion() -> None:
 
     assert _check(mapping, glucose="9.9").table["glucose"].to_list() == [None]
     assert _check(mapping, glucose="9.8").table["glucose"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("unit", "glucose"),
+    [("mg/dL", [98.0, None, 100.0]), ("mmol/L", [pytest.approx(v * 18.0156, 1e-3) for v in (98, 99, 100)])],
+)
+@pytest.mark.parametrize("typed", [True, False])
+def test_the_contracts_codes_that_are_numbers_are_in_the_contracts_unit(
+    unit: str, glucose: list[float | None], *, typed: bool
+) -> None:
+    column = replace(GLUCOSE, maximum=6000.0, missing=("", "99", "NA"))
+    contract = replace(CONTRACT, columns=(column, TEMPERATURE, SEX))
+    cells: list[object] = [98, 99, 100] if typed else ["98", "99", "100"]
+    columns = {name: [cell] * 3 for name, cell in FINE.items()} | {"glucose": cells}
+
+    assert check_rows(contract, columns, _answer("glucose", Answer(unit=unit))).table["glucose"].to_list() == glucose
+    both = Answer(unit=unit, missing=("99",))
+    assert check_rows(contract, columns, _answer("glucose", both)).table["glucose"].to_list()[1] is None
+
+
+def test_a_text_for_missing_is_one_in_every_unit() -> None:
+    column = replace(GLUCOSE, missing=("", "NA"))
+    contract = replace(CONTRACT, columns=(column, TEMPERATURE, SEX))
+    columns = {name: [cell] * 2 for name, cell in FINE.items()} | {"glucose": ["NA", ""]}
+
+    checked = check_rows(contract, columns, _answer("glucose", Answer(unit="mmol/L")))
+
+    assert checked.table["glucose"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize("cells", [["99,9", "-9,0", "-9", "8,8", "7"], [99.9, -9.0, -9, 8.8, 7.0]])
+def test_codes_are_written_with_a_point_or_in_a_mapping_with_the_sites_sign(cells: list[object]) -> None:
+    column = replace(GLUCOSE, minimum=1.0, missing=("99.9", "-9.0"))
+    contract = replace(CONTRACT, columns=(column, TEMPERATURE, SEX))
+    columns = {name: [cell] * 5 for name, cell in FINE.items()} | {"glucose": cells}
+
+    for code in ("8,8", "8.8"):
+        mapping = _answer("glucose", Answer(missing=(code,)), decimal=",")
+        assert check_rows(contract, columns, mapping).table["glucose"].to_list() == [None, None, None, None, 7.0]
+
+
+@pytest.mark.parametrize("key", ["30", "30.0", "3e1"])
+@pytest.mark.parametrize("cell", ["30", "30.0", " 30.00", 30, 30.0])
+def test_a_number_that_the_mapping_replaces_is_known_however_it_is_written(key: str, cell: object) -> None:
+    assert _check(_answer("glucose", Answer(values={key: "25"})), glucose=cell).table["glucose"].to_list() == [25.0]
+    assert _check(_answer("glucose", Answer(values={key: "-1"})), glucose=cell).table["glucose"].to_list() == [None]
 
 
 @pytest.mark.parametrize(

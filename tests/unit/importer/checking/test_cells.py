@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -210,10 +211,55 @@ def test_a_row_needs_its_label_split_patient_and_encounter(column: str, cell: st
 
 
 @pytest.mark.parametrize(
-    ("cell", "name"), [(12, "12"), (12.0, "12"), ("12.0", "12.0"), (" 012 ", "012"), ("p" * 200, "p" * 200)]
+    ("cell", "name"),
+    [
+        (12, "12"),
+        (12.0, "12"),
+        ("12.0", "12"),
+        (" 012 ", "012"),
+        ("-3.00", "-3"),
+        ("p" * 200, "p" * 200),
+        ("12.50", "12.50"),
+        ("1.0.0", "1.0.0"),
+        ("Jose\u0301", "Jos\u00e9"),
+        ("Jos\u00e9", "Jos\u00e9"),
+        ("12.", "12."),
+        (Decimal("12.00"), "12"),
+        (Decimal(90071992547409930001), "90071992547409930001"),
+    ],
 )
 def test_a_patients_name_is_the_same_from_a_typed_and_an_untyped_source(cell: object, name: str) -> None:
     assert _check(patient=cell).table["patient"].to_list() == [name]
+
+
+@pytest.mark.parametrize("name", [2.0**53, -(2.0**53), 1e300, float("nan"), float("inf")])
+def test_a_number_whose_neighbours_are_not_whole_names_nobody(name: float) -> None:
+    contract = replace(CONTRACT, encounter="stay")
+
+    for column, reason in (("patient", Reason.NO_PATIENT), ("stay", Reason.NO_ENCOUNTER)):
+        assert _check(contract, **{"stay": 1.0, column: name}).rejections == (Rejection(7, column, reason),)
+    assert _check(patient=2.0**53 - 1).table["patient"].to_list() == ["9007199254740991"]
+
+
+def test_numbers_of_32_bits_and_decimals_are_what_they_are_as_text() -> None:
+    contract = replace(CONTRACT, columns=(replace(AGE, minimum=18.1, missing=("99.9",)), SEX))
+    rows: dict[str, list[object]] = {name: [cell] * 3 for name, cell in FINE.items()}
+    batch = batch_of(rows | {"age": [99.9, 18.1, 50.3]})
+
+    for kind in (pl.Float32(), pl.Float64(), pl.Decimal(38, 20)):
+        table = batch.table.with_columns(pl.col("age").cast(pl.String).cast(kind))
+        checked = Checker(contract, Mapping(), list(FINE)).check(Batch(table))
+        assert checked.table["age"].to_list() == [None, 18.1, 50.3]
+
+
+def test_a_float_of_32_bits_names_people_only_while_whole_numbers_differ() -> None:
+    batch = batch_of({name: [cell] * 2 for name, cell in FINE.items()})
+    people = pl.Series("patient", [2.0**24 - 1, 2.0**24], dtype=pl.Float32)
+
+    checked = Checker(CONTRACT, Mapping(), list(FINE)).check(Batch(batch.table.with_columns(people)))
+
+    assert checked.table["patient"].to_list() == ["16777215"]
+    assert [rejection.reason for rejection in checked.rejections] == [Reason.NO_PATIENT]
 
 
 @pytest.mark.parametrize("column", [AGE, SEX])

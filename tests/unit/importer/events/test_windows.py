@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -309,3 +310,53 @@ def test_the_checker_reads_made_columns_without_converting_again(tmp_path: Path)
     assert checked.rejections == ()
     assert checked.table["glucose"].to_list() == [pytest.approx(90 / 18.0156, rel=1e-3)] * 2
     assert checked.counts["glucose"].converted == 0
+
+
+@pytest.mark.parametrize(("unit", "made"), [("mmol/L", None), ("mg/dL", 99 / 18.0156)])
+@pytest.mark.parametrize("value", ["99", "99.0", 99.0])
+def test_the_contracts_codes_that_are_numbers_are_in_the_contracts_unit(
+    tmp_path: Path, unit: str, made: float | None, value: object
+) -> None:
+    contract = _contract(replace(_number(), maximum=1000.0, missing=("", "99", "NA")))
+
+    cells, losses = _made(tmp_path, contract, [_event(value, unit=unit), _event("NA", unit=unit)])
+
+    assert cells == [pytest.approx(made, rel=1e-3) if made else None]
+    assert (_made(tmp_path, contract, [_event(value, unit=unit)], mapping=_mapping(glucose=Answer(missing=("99",)))))[
+        0
+    ] == [None]
+    assert not losses.counts
+
+
+def test_a_mean_that_is_a_code_is_no_code(tmp_path: Path) -> None:
+    contract = _contract(replace(_number(Pick.MEAN), missing=("6",)))
+    source = WithEvents(_rows(ZERO), event_source([_event("5"), _event("7")]), contract, _mapping(), tmp_path)
+    checker = Checker(contract, _mapping(), source.columns())
+
+    tables = [checker.check(batch).table for batch in source.batches(checker.columns)]
+
+    assert pl.concat(tables)["glucose"].to_list() == [6.0]
+
+
+@pytest.mark.parametrize("code", ["2.5", "2,5"])
+@pytest.mark.parametrize("value", ["2,5", "2,50"])
+def test_codes_of_a_mapping_have_a_point_or_the_sites_sign(tmp_path: Path, code: str, value: str) -> None:
+    answers = MappingProxyType({"patient": Answer(source="who"), "glucose": Answer(missing=(code,))})
+    mapping = Mapping(columns=answers, decimal=",")
+
+    assert _made(tmp_path, _contract(_number()), [_event(value)], mapping=mapping)[0] == [None]
+    assert _made(tmp_path, _contract(_number()), [_event("3,5")], mapping=mapping)[0] == [3.5]
+
+
+@pytest.mark.parametrize("value", ["30", "30.0", 30.0])
+def test_a_number_that_the_mapping_replaces_is_known_however_it_is_written(tmp_path: Path, value: object) -> None:
+    mapping = _mapping(glucose=Answer(values={"30": "2.5"}))
+
+    assert _made(tmp_path, _contract(_number()), [_event(value)], mapping=mapping)[0] == [2.5]
+
+
+@pytest.mark.parametrize(("row", "event"), [("1001", "1001.0"), ("1001.00", "1001"), ("Jos\u00e9", "Jose\u0301")])
+def test_events_find_their_patient_however_a_source_writes_the_name(tmp_path: Path, row: str, event: str) -> None:
+    cells, _ = _made(tmp_path, _contract(_number()), [_event("5", patient=event)], _rows(ZERO, patient=row))
+
+    assert cells == [5.0]

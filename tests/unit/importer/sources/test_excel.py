@@ -44,6 +44,18 @@ def _open(tmp_path: Path, sheets: Mapping[str, Sequence[Sequence[object]]], /, *
         ([*range(3), "late text"], pl.String, ["0", "1", "2", "late text"]),
         (["=1+1", "=cmd|' /C calc'!A0", "x", None], pl.String, [None, None, "x", None]),
         (["#N/A", "#DIV/0!", "x", None], pl.String, [None, None, "x", None]),
+        (
+            [dt.timedelta(hours=30, minutes=5), None, dt.timedelta(0), dt.timedelta(seconds=59)],
+            pl.String,
+            ["30:05:00", None, "00:00:00", "00:00:59"],
+        ),
+        ([dt.time(13, 30), None, dt.time(0), dt.time(1, 0, 59)], pl.String, ["13:30:00", None, "00:00:00", "01:00:59"]),
+        ([dt.time(13, 30), "x", dt.timedelta(hours=30), 2.5], pl.String, ["13:30:00", "x", "30:00:00", "2.5"]),
+        (
+            [dt.time(13, 30), dt.date(1900, 1, 2), dt.date(2020, 1, 2), None],
+            pl.String,
+            ["13:30:00", "1900-01-02 00:00:00", "2020-01-02 00:00:00", None],
+        ),
         (["é", "\u202e", "😀", ","], pl.String, ["é", "\u202e", "😀", ","]),
     ],
 )
@@ -55,6 +67,14 @@ def test_cells_of_one_column(tmp_path: Path, cells: list[object], kind: pl.DataT
     assert batch.table.schema == {ROW: pl.UInt64, "x": kind}
     assert batch.table["x"].to_list() == seen
     assert batch.table[ROW].to_list() == [2, 3, 4, 5]
+
+
+def test_a_column_that_mixes_everything_does_not_refuse_the_others(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["a", "x", "b", "c"], [1, dt.time(1), dt.timedelta(1), 1.5], [], [2, 2.5, "x", 2.5]]
+
+    (batch,) = _open(tmp_path, {"Data": rows}).batches(("c", "x", "b"))
+
+    assert batch.table.rows() == [(2, 1.5, "01:00:00", "24:00:00"), (4, 2.5, "2.5", "x")]
 
 
 def test_text_after_a_thousand_numbers_is_kept(tmp_path: Path) -> None:

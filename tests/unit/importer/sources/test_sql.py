@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedward_client.importer.checking.people import keys
 from fedward_client.importer.mapping import Option, SourceTerms
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_client.importer.sources import sql
+from fedward_client.importer.sources.database_types import batch_of
 from fedward_client.importer.sources.registry import open_source
 from fedward_client.importer.sources.source import ROW, Source
 from fedward_client.importer.sources.sql import one_select
@@ -109,6 +112,35 @@ def test_values_of_several_types_in_a_column_are_text(tmp_path: Path) -> None:
     )
 
     assert _table(_source(tmp_path, table="t"))["a"].to_list() == ["1", "2.5", "x", None, str(2**62)]
+
+
+def test_whole_and_other_numbers_in_a_column_stay_apart(tmp_path: Path) -> None:
+    people = "INSERT INTO t VALUES (9007199254740993), (9007199254740992), (2.5), (NULL)"
+    _database(tmp_path / "a.db", "CREATE TABLE t (a)", people)
+
+    cells = _table(_source(tmp_path, table="t"))["a"]
+
+    assert keys(cells).to_list() == ["9007199254740993", "9007199254740992", "2.5", ""]
+    assert cells.cast(pl.Float64).to_list() == [2.0**53, 2.0**53, 2.5, None]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["90071992547409930001", "90071992547409930002"],
+        ["5.50", "9007199254740993.25", "7.00"],
+        ["1e5", "0.000", "-1.10"],
+        ["1" * 38, "1e-1"],
+        ["1" * 45, "0.1"],
+    ],
+)
+def test_decimals_of_a_database_name_whom_they_say(written: list[str]) -> None:
+    numbers = [Decimal(text) for text in written]
+
+    cells = batch_of(["id"], [1700], [numbers], len(numbers), 0).table["id"]
+
+    assert [Decimal(name) for name in keys(cells)] == numbers
+    assert not any(name.endswith((".0", ".00", "50")) for name in keys(cells))
 
 
 @pytest.mark.parametrize(
