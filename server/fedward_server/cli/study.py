@@ -35,7 +35,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 @study_app.command("init")
 def init(
-    file: Annotated[Path | None, typer.Argument(help="The file to write [default: study.toml in --home].")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The file to write. Default: study.toml in --home.")] = None,
     template: Annotated[
         str | None,
         typer.Option("--from-template", help="table (rows of a table; the default), images, series, signals or text."),
@@ -84,6 +84,8 @@ def _drafted(table: Path, *, yes: bool) -> str:
         say(f"left out: {what}")
     if sample.ragged:
         say(f"left out: {sample.ragged} rows with another number of cells than the header")
+    if sample.decimal == ",":
+        say('Numbers have a decimal comma: sites with such files write decimal = "," at the top of their mapping.toml.')
     if not yes:
         say('Press Enter to take the answer in brackets; answer "!" to take all that follow.')
     name = re.sub(r"[^a-z0-9]+", "-", table.stem.lower()).strip("-")[:63] or "study"
@@ -97,7 +99,7 @@ def _somebody_answers() -> bool:
 
 
 def _prompt(question: str, default: str) -> str:
-    return str(typer.prompt(f"\n{question}\n", default=default, prompt_suffix=" "))
+    return str(typer.prompt(f"\n{question}\n", default=default, show_default=bool(default), prompt_suffix=" "))
 
 
 @study_app.command("check")

@@ -7,19 +7,20 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from fedward_server.inspection.naming import names_patients, names_stays
 from fedward_server.inspection.profiles import Kind, Profile
 from fedward_shared.units import known
 from fedward_shared.units.substances import substance_key
 
-__all__ = ["Figures", "figures", "guess_label", "guess_patient", "guess_positive", "guess_unit"]
+__all__ = ["Figures", "figures", "guess_encounter", "guess_label", "guess_patient", "guess_unit"]
 
 _LABELS = re.compile(
     r"^(label|target|class|outcome|disease|diagnosis|num|y|died|dead|death|mortality|event|readmitted|output|result)$"
 )
 _LABEL_ENDING = re.compile(r"(^|[^a-z])(label|outcome|diagnosis|death|mortality|disease|event|status)$")
-_POSITIVE = frozenset({"1", "yes", "y", "true", "t", "positive", "pos", "ill", "sick", "disease", "present", "died"})
-_HEALTHY = frozenset({"0", "no", "n", "false", "f", "negative", "neg", "healthy", "normal", "absent", "alive", "none"})
 _WIDEST = 1e5
+_MOST = {"%": 100.0, "fraction": 1.0}
+"""The largest value that a unit has by its meaning."""
 _IN_NAME = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
 _WORD = re.compile(r"[a-z][a-z0-9]*")
 _UNITS: tuple[tuple[frozenset[str], tuple[tuple[float, str], ...], str], ...] = (
@@ -33,6 +34,8 @@ _UNITS: tuple[tuple[frozenset[str], tuple[tuple[float, str], ...], str], ...] = 
     (frozenset({"rr", "resp", "breathing"}), ((math.inf, "/min"),), ""),
     (frozenset({"temp", "temperature"}), ((50, "°C"), (math.inf, "°F")), ""),
     (frozenset({"spo2", "sao2", "saturation"}), ((1.5, "fraction"), (math.inf, "%")), ""),
+    (frozenset({"percent", "pct", "prozent", "perc"}), ((math.inf, "%"),), ""),
+    (frozenset({"ef", "lvef", "hct", "haematocrit", "hematocrit", "hkt"}), ((1, "fraction"), (math.inf, "%")), ""),
     (frozenset({"bmi"}), ((math.inf, "kg/m2"),), ""),
     (frozenset({"height", "length"}), ((3, "m"), (math.inf, "cm")), ""),
     (frozenset({"weight"}), ((math.inf, "kg"),), ""),
@@ -69,13 +72,19 @@ class Figures:
     scale: float
 
 
-def figures(profile: Profile) -> Figures:
-    """Round figures around the values of a column; its codes for "not measured" stay outside the range."""
+def figures(profile: Profile, unit: str = "") -> Figures:
+    """Round figures around the values of a column; its codes for "not measured" stay outside the range.
+
+    Percentages and fractions stay within 0 and 100, or 0 and 1, where the values do.
+    """
     low, high = profile.numbers[0], profile.numbers[-1]
     step = _step(high - low)
     minimum, maximum = _rounded(low, step, -1) - step, _rounded(high, step, 1) + step
     if low >= 0:
         minimum = max(minimum, 0.0)
+    most = _MOST.get(unit, math.inf)
+    if low >= 0 and high <= most:
+        maximum = min(maximum, most)
     for code in map(float, profile.sentinels):
         if minimum <= code < low:
             minimum = _between(code, low, step, -1)
@@ -133,8 +142,18 @@ def guess_unit(profile: Profile) -> tuple[str, str]:
 
 
 def guess_patient(profiles: Iterable[Profile]) -> str | None:
-    """The column that tells patients apart: the first of those that seem to name anybody."""
-    return next((one.name for one in profiles if one.kind is Kind.IDENTIFIER), None)
+    """The column that tells patients apart: by its name, else the first that names anything at all.
+
+    A column of stays comes last: it protects less than a patient's would, but more than no column.
+    """
+    found = [one.name for one in profiles if one.kind is Kind.IDENTIFIER]
+    return next(iter(sorted(found, key=lambda name: (not names_patients(name), names_stays(name)))), None)
+
+
+def guess_encounter(profiles: Iterable[Profile], patient: str) -> str | None:
+    """The column that tells the stays of a patient apart, by its name."""
+    found = (one.name for one in profiles if one.kind is Kind.IDENTIFIER and one.name != patient)
+    return next((name for name in found if names_stays(name)), None)
 
 
 def guess_label(profiles: Iterable[Profile]) -> str | None:
@@ -145,12 +164,3 @@ def guess_label(profiles: Iterable[Profile]) -> str | None:
         if named:
             return named[-1]
     return categories[-1] if categories else None
-
-
-def guess_positive(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Which of a label's values mean ill: those that say so, or all but the one that says healthy."""
-    ill = tuple(value for value in values if value.casefold() in _POSITIVE)
-    healthy = [value for value in values if value.casefold() in _HEALTHY]
-    if healthy:
-        return tuple(value for value in values if value not in healthy)
-    return ill if 0 < len(ill) < len(values) else values[1:]

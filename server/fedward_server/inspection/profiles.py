@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from fedward_server.inspection.naming import names_something
 from fedward_server.inspection.reading import Sample
 from fedward_shared.manifest.contract import canonical
 
@@ -18,7 +19,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+.*)?|[0-9]{1,2}[./-]
 _IDENTIFIER = re.compile(
     r"(^|[^a-z])(patient|subject|person|participant|case|record|study|sample)?[ _-]?(id|mrn|uid|nr|no|key)$"
 )
-_PERSON = re.compile(r"^(patient|subject|person|participant|patid|pid|mrn)s?$")
+_ZERO_FIRST = re.compile(r"0[0-9]+")
 _NOT_MEASURED = frozenset({"na", "n/a", "nan", "null", "?", ".", "-", "--", "missing", "not measured", "n.a.", "nd"})
 _NOT_A_NUMBER = _NOT_MEASURED | {"none", "unknown", "unk"}
 _LARGEST = 1e12
@@ -50,7 +51,8 @@ class Profile:
     """A column as it looks. `numbers` are sorted, without what stands for "not measured"; `values` likewise.
 
     `missing` are spellings of "not measured" (all that occur, and the usual ones), `sentinels` numbers that seem to be.
-    `odd` counts cells that are neither numbers nor missing, `most_alike` the rows that share one value.
+    `odd` counts cells that are neither numbers nor missing, `absent` those that are missing, `most_alike` the rows
+    that share one value.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Profile:
     sentinels: tuple[str, ...] = ()
     odd: int = 0
     most_alike: int = 1
+    absent: int = 0
 
 
 def profile(sample: Sample) -> dict[str, Profile]:
@@ -69,7 +72,8 @@ def profile(sample: Sample) -> dict[str, Profile]:
     for name, cells in sample.columns.items():
         counts = Counter(cells)
         most_alike = max((count for cell, count in counts.items() if cell), default=1)
-        found[name] = replace(_column(name, counts, sample.decimal), most_alike=most_alike)
+        absent = sum(count for cell, count in counts.items() if not cell or cell.casefold() in _NOT_MEASURED)
+        found[name] = replace(_column(name, counts, sample.decimal), most_alike=most_alike, absent=absent)
     return found
 
 
@@ -96,6 +100,8 @@ def _column(name: str, counts: Mapping[str, int], decimal: str) -> Profile:
         return Profile(name, Kind.DATE)
     if _identifies(name, filled, numbers):
         return Profile(name, Kind.IDENTIFIER)
+    if _numbered(filled):
+        return Profile(name, Kind.IDENTIFIER) if len(filled) > _MOST_VALUES else _category(name, counts)
     if not total or read < _MOSTLY * total:
         return _category(name, counts)
     values = sorted(number for cell, number in numbers.items() for _ in range(filled[cell]))
@@ -113,7 +119,7 @@ def _number(cell: str, decimal: str) -> float | None:
 def _identifies(name: str, filled: Mapping[str, int], numbers: Mapping[str, float]) -> bool:
     """Whether a column seems to name patients or records: by its own name, or because no value comes twice."""
     words = name.casefold()
-    if _PERSON.match(words):
+    if names_something(name):
         return True
     different, total = len(filled), sum(filled.values())
     if _IDENTIFIER.search(words) and different * 2 >= total:
@@ -124,6 +130,11 @@ def _identifies(name: str, filled: Mapping[str, int], numbers: Mapping[str, floa
         return not any(" " in cell for cell in filled)
     found = sorted(numbers.values())
     return len(found) == total and found[0] >= 0 and found[-1] - found[0] == total - 1
+
+
+def _numbered(cells: Collection[str]) -> bool:
+    """Whether all cells are digits, some with a zero in front: numbers of something, which a measurement never is."""
+    return all(cell.isdecimal() for cell in cells) and any(_ZERO_FIRST.fullmatch(cell) for cell in cells)
 
 
 def _category(name: str, cells: Collection[str]) -> Profile:

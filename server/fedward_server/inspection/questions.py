@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fedward_server.inspection.drafting import Choices
-from fedward_server.inspection.guesses import guess_label, guess_patient, guess_positive, guess_unit
+from fedward_server.inspection.guesses import guess_encounter, guess_label, guess_patient, guess_unit
 from fedward_server.inspection.profiles import Kind, Profile
 from fedward_server.inspection.reading import Sample
+from fedward_server.inspection.yes_no import guess_positive
 from fedward_shared.errors import SourceDataError
 from fedward_shared.manifest.findings import suggestion
 from fedward_shared.units import is_concentration, known
@@ -24,6 +25,7 @@ _EACH = "each"
 _REST = "!"
 _LONGEST_UNIT = 200
 _SHOWN = 12
+_TWO = 2
 
 
 @dataclass(slots=True)
@@ -35,7 +37,10 @@ class Interview:
     hurried: bool = False
 
     def answer(self, question: str, default: str, wrong: Callable[[str], str]) -> str:
-        """An answer to which `wrong` has no objection (it returns one as text, or "")."""
+        """An answer to which `wrong` has no objection (it returns one as text, or "").
+
+        An empty default is no answer: whoever is asked must give one, and who is not gets "".
+        """
         while not self.hurried:
             given = self.ask(question, default).strip()
             if given == _REST:
@@ -55,12 +60,14 @@ def interview(sample: Sample, profiles: Mapping[str, Profile], talk: Interview, 
         SourceDataError: no column can be predicted, or none is left to predict from.
     """
     patient = _patient(profiles, talk)
-    label, classes, names = _label(profiles, talk, patient)
+    encounter = _encounter(profiles, talk, patient)
+    label = _label(profiles, talk, patient)
+    classes, names, unsure = _classes(profiles[label], talk)
     split, holdout = _split(sample, talk, patient=patient, label=label)
     inputs = [
         one
         for one in profiles.values()
-        if one.kind in {Kind.NUMBER, Kind.CATEGORY} and one.name not in {patient, label, split}
+        if one.kind in {Kind.NUMBER, Kind.CATEGORY} and one.name not in {patient, encounter, label, split}
     ]
     if not inputs:
         raise SourceDataError(
@@ -71,11 +78,13 @@ def interview(sample: Sample, profiles: Mapping[str, Profile], talk: Interview, 
     return Choices(
         name=name,
         patient=patient,
+        encounter=encounter,
         split=split,
         holdout_key=key if holdout else "",
         label=label,
         classes=classes,
         class_names=names,
+        unsure=unsure,
         inputs=tuple(one.name for one in inputs),
         units=units,
         coded_missing=missing,
@@ -96,36 +105,62 @@ def _unknown(text: str, profiles: Mapping[str, Profile]) -> str:
     return f"There is no such column that can be used; {suggestion(text, list(profiles)[:_SHOWN])}."
 
 
-def _label(
-    profiles: Mapping[str, Profile], talk: Interview, patient: str | None
-) -> tuple[str, tuple[tuple[str, ...], ...], tuple[str, ...]]:
+def _encounter(profiles: Mapping[str, Profile], talk: Interview, patient: str | None) -> str | None:
+    """Asked only where a column's name says that there may be one."""
+    default = guess_encounter(profiles.values(), patient) if patient else None
+    if default is None:
+        return None
+    given = talk.answer(
+        f'Which column tells the stays of a patient apart? ("{_NONE}": no column does)',
+        default,
+        lambda text: "" if text == _NONE or (text in profiles and text != patient) else _unknown(text, profiles),
+    )
+    return None if given == _NONE and _NONE not in profiles else given
+
+
+def _label(profiles: Mapping[str, Profile], talk: Interview, patient: str | None) -> str:
     possible = {one.name: one for one in profiles.values() if one.kind is Kind.CATEGORY and one.name != patient}
     default = guess_label(possible.values())
     if default is None:
         raise SourceDataError(
             "no column can be predicted", hint="A label has a few values, such as 0 and 1, or yes and no."
         )
-    label = talk.answer(
+    return talk.answer(
         "Which column is to be predicted?",
         default,
         lambda text: (
             "" if text in possible else f"A label has a few values; {suggestion(text, list(possible)[:_SHOWN])}."
         ),
     )
-    values = possible[label].values
-    guessed = guess_positive(values)
-    default = ", ".join(guessed)
+
+
+def _classes(one: Profile, talk: Interview) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...], bool]:
+    """The classes, their names, and whether nobody has said which means ill."""
+    values = one.values
+    default = _EACH if len(values) > _TWO else guess_positive(values)
+
+    def wrong(text: str) -> str:
+        if not text:
+            return "The words do not tell, so nothing is proposed: name one of the values."
+        return "" if text == default else _wrong_values(text, values)
+
     given = talk.answer(
         f"Which of its values mean ill? They are: {', '.join(values)} "
         f'(several: with commas; "{_EACH}": a class for each value)',
         default,
-        lambda text: "" if text == default else _wrong_values(text, values),
+        wrong,
     )
+    each = tuple((value,) for value in values), tuple(_class_name(value) for value in values)
+    if not given:
+        talk.say(f'CHECK: which value of "{one.name}" means ill? Nobody said; correct [data.label] in the file.')
+        return *each, True
     if given == _EACH and _EACH not in values:
-        return label, tuple((value,) for value in values), tuple(_class_name(value) for value in values)
-    ill = guessed if given == default else _parts(given, values)
+        if len(values) > _TWO:
+            talk.say(f'"{one.name}" has {len(values)} values: each is a class of its own.')
+        return *each, False
+    ill = (given,) if given == default else _parts(given, values)
     well = tuple(value for value in values if value not in ill)
-    return label, (well, ill), (_class_name(f"not {label}"), _class_name(label))
+    return (well, ill), (_class_name(f"not {one.name}"), _class_name(one.name)), False
 
 
 def _class_name(text: str) -> str:

@@ -7,13 +7,15 @@ import pytest
 from fedward_server.inspection.guesses import (
     Figures,
     figures,
+    guess_encounter,
     guess_label,
     guess_patient,
-    guess_positive,
     guess_unit,
 )
+from fedward_server.inspection.naming import names_patients, names_something, names_stays, time_of
 from fedward_server.inspection.profiles import Kind, Profile, profile, settled
 from fedward_server.inspection.reading import Sample
+from fedward_server.inspection.yes_no import guess_positive
 
 
 def _one(cells: list[str], name: str = "column", decimal: str = ".") -> Profile:
@@ -38,6 +40,12 @@ CHOLESTEROL = [f"{120 + 7 * (index % 60)}" for index in range(200)]
         ([f"{index}" for index in range(1, 101)], "row", Kind.IDENTIFIER),
         (["7", "7", "8", "9"] * 5, "patient", Kind.IDENTIFIER),
         ([f"{index % 90}" for index in range(100)], "Patient ID", Kind.IDENTIFIER),
+        (["1001", "1001", "1002", "1003"] * 20, "PatNr", Kind.IDENTIFIER),
+        (["7", "8", "9"] * 20, "Fallnummer", Kind.IDENTIFIER),
+        (["7", "8", "9"] * 20, "ward_id", Kind.IDENTIFIER),
+        (["3", "4", "5.5", "7", "9", "8", "1"] * 20, "stay", Kind.NUMBER),
+        ([f"{index % 40:05}" for index in range(200)], "code", Kind.IDENTIFIER),
+        (["01", "02", "03"] * 20, "ward", Kind.CATEGORY),
         ([f"2020-01-{index:02}" for index in range(1, 29)], "seen", Kind.DATE),
         (
             [f"2024-{1 + index // 28:02}-{1 + index % 28:02}T16:{index % 60:02}:00" for index in range(200)],
@@ -163,16 +171,70 @@ def test_roles_are_guessed_from_names() -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["patient_id", "pid", "patnr", "PatNr", "Pat.-Nr.", "MRN", "subject", "SubjectID", "Versichertennummer", "patient"],
+)
+def test_names_of_patients_are_known(name: str) -> None:
+    assert names_patients(name)
+    assert names_something(name)
+
+
+@pytest.mark.parametrize("name", ["Fallnummer", "fall_id", "stay_id", "VisitID", "encounter_id", "episode number"])
+def test_names_of_stays_are_known_and_are_no_patients(name: str) -> None:
+    assert names_stays(name)
+    assert names_something(name)
+    assert not names_patients(name)
+
+
+@pytest.mark.parametrize("name", ["num", "age", "thyroid", "fall", "stay", "visits", "patient_age", "admission_type"])
+def test_other_names_name_nobody(name: str) -> None:
+    assert not names_something(name)
+
+
+def test_a_patient_comes_before_a_stay_wherever_they_stand() -> None:
+    names = [Profile(name, Kind.IDENTIFIER) for name in ("Fallnummer", "row_id", "PatNr")]
+
+    assert guess_patient(names) == "PatNr"
+    assert guess_encounter(names, "PatNr") == "Fallnummer"
+    assert guess_patient(names[:2]) == "row_id"
+    assert guess_patient(names[:1]) == "Fallnummer"
+    assert guess_encounter(names[1:], "PatNr") is None
+
+
+def test_the_time_of_a_value_is_known_by_its_name() -> None:
+    assert [time_of(name) for name in ("crea_at", "hb_time", "seen", "at")] == ["crea", "hb", "", ""]
+
+
+def test_percentages_stay_percentages_where_they_are() -> None:
+    values = tuple(map(float, range(40, 100)))
+
+    assert figures(Profile("spo2", Kind.NUMBER, values), "%").maximum == 100
+    assert figures(Profile("x", Kind.NUMBER, (*values, 103.0)), "%").maximum > 103
+    assert figures(Profile("weight", Kind.NUMBER, values), "kg").maximum > 100
+
+
+@pytest.mark.parametrize(
     ("values", "ill"),
     [
-        (("0", "1"), ("1",)),
-        (("0", "1", "2", "3", "4"), ("1", "2", "3", "4")),
-        (("no", "yes"), ("yes",)),
-        (("Negative", "Positive"), ("Positive",)),
-        (("CD", "MI", "NORM"), ("MI", "NORM")),
-        (("CD", "MI", "normal"), ("CD", "MI")),
-        (("1", "2"), ("1",)),
+        (("0", "1"), "1"),
+        (("no", "yes"), "yes"),
+        (("ja", "nein"), "ja"),
+        (("Nein", "Ja"), "Ja"),
+        (("non", "oui"), "oui"),
+        (("no", "sí"), "sí"),
+        (("nie", "tak"), "tak"),
+        (("j", "n"), "j"),
+        (("FALSE", "TRUE"), "TRUE"),
+        (("Negative", "Positive"), "Positive"),
+        (("gesund", "krank"), "krank"),
+        (("Herzinfarkt", "kein Herzinfarkt"), "Herzinfarkt"),
+        (("MI", "normal"), "MI"),
+        (("1", "2"), ""),
+        (("f", "m"), ""),
+        (("A", "B"), ""),
+        (("ja", "positive"), ""),
+        (("0", "1", "2"), ""),
     ],
 )
-def test_values_that_mean_ill_are_guessed(values: tuple[str, ...], ill: tuple[str, ...]) -> None:
+def test_the_value_that_means_ill_is_guessed_from_words_or_not_at_all(values: tuple[str, ...], ill: str) -> None:
     assert guess_positive(values) == ill

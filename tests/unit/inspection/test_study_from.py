@@ -72,7 +72,9 @@ def test_with_yes_every_default_is_taken_and_the_file_is_right(tmp_path: Path, h
     assert study.data.patient == "patient_id"
     assert study.data.holdout is not None
     assert study.data.holdout.share == 0.2
-    assert study.data.label.classes == (("0",), ("1", "2", "3", "4"))
+    assert study.data.label.classes == (("0",), ("1",), ("2",), ("3",), ("4",))
+    assert '"num" has 5 values: each is a class of its own' in result.output
+    assert [column.missing_indicator for column in study.data.columns] == [False, False, True, True]
     assert [column.name for column in study.data.columns] == ["age", "sex", "chol", "oldpeak"]
     assert _run("check", file, "--home", tmp_path / "none").exit_code == 0
 
@@ -220,8 +222,9 @@ def test_a_split_made_beforehand_is_used(tmp_path: Path) -> None:
 def test_a_decimal_comma_is_told(tmp_path: Path) -> None:
     rows = "".join(f"{index % 9},{index % 7};{index % 2}\n" for index in range(63))
     (tmp_path / "t.csv").write_text("depth;outcome\n" + rows)
-    _run("init", tmp_path / "study.toml", "--from", tmp_path / "t.csv", "--yes")
+    result = _run("init", tmp_path / "study.toml", "--from", tmp_path / "t.csv", "--yes")
 
+    assert 'write decimal = "," at the top of their mapping.toml' in result.output
     (depth,) = _contract(tmp_path / "study.toml").columns
     assert isinstance(depth, NumberColumn)
     assert (depth.minimum, depth.maximum) == (0.0, 10.0)
@@ -234,6 +237,53 @@ def test_several_rows_of_one_patient_are_all_used(tmp_path: Path) -> None:
     _run("init", tmp_path / "study.toml", "--from", tmp_path / "t.csv", "--yes")
 
     assert _contract(tmp_path / "study.toml").records_per_patient == 5
+
+
+def test_names_of_patients_and_stays_are_no_inputs_however_often_they_come(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{index // 2:06};{1000 + index // 6};{30 + index % 40};{('ja', 'nein')[index % 2]}\n" for index in range(60)
+    )
+    (tmp_path / "t.csv").write_text("Fallnummer;PatNr;age;Infarkt\n" + rows)
+    _run("init", tmp_path / "study.toml", "--from", tmp_path / "t.csv", "--yes")
+
+    data = _contract(tmp_path / "study.toml")
+    assert (data.patient, data.encounter) == ("PatNr", "Fallnummer")
+    assert [column.name for column in data.columns] == ["age"]
+    assert (data.label.classes, data.label.names) == ((("nein",), ("ja",)), ("not Infarkt", "Infarkt"))
+
+
+@pytest.fixture
+def unclear(tmp_path: Path) -> Path:
+    """A label of which no word says what it means, and a value with its time."""
+    rows = "".join(f"p{index},{index / 7:.2f},2024-01-{1 + index % 28:02},{'AB'[index % 2]}\n" for index in range(60))
+    (tmp_path / "t.csv").write_text("patient,crea,crea_at,outcome\n" + rows)
+    return tmp_path / "t.csv"
+
+
+def test_where_no_word_says_ill_nothing_is_guessed_and_that_is_told(tmp_path: Path, unclear: Path) -> None:
+    result = _run("init", tmp_path / "study.toml", "--from", unclear, "--yes")
+
+    assert 'CHECK: which value of "outcome" means ill?' in result.output
+    assert "# CHECK: which of these means ill?" in (tmp_path / "study.toml").read_text()
+    assert _contract(tmp_path / "study.toml").label.names == ("A", "B")
+
+
+@pytest.mark.usefixtures("at_a_terminal")
+def test_where_no_word_says_ill_enter_is_no_answer(tmp_path: Path, unclear: Path) -> None:
+    result = _run("init", tmp_path / "study.toml", "--from", unclear, answers="\n\n\nA\n!\n")
+
+    assert result.exit_code == 0, result.output
+    assert "nothing is proposed" in result.output
+    assert _contract(tmp_path / "study.toml").label.classes == (("B",), ("A",))
+    assert "CHECK" not in (tmp_path / "study.toml").read_text()
+
+
+def test_a_time_beside_a_number_is_proposed_as_its_own(tmp_path: Path, unclear: Path) -> None:
+    _run("init", tmp_path / "study.toml", "--from", unclear, "--yes")
+
+    text = (tmp_path / "study.toml").read_text()
+    assert '# time = "crea_at"' in text
+    assert "# window = " in text.split('# time = "crea_at"')[1].split("[data.columns")[0]
 
 
 def test_odd_names_and_values_are_quoted(tmp_path: Path) -> None:
