@@ -17,7 +17,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "is not one of the allowed values"
     NO_CLASS = "is none of the classes"
     NO_SPLIT = "is neither train nor test"
-    NO_PATIENT = "is no patient's name (empty, too long, or with invisible characters)"
+    NO_PATIENT = "is no patient's id (empty, too long, or with invisible characters)"
     NO_ENCOUNTER = "names no stay (empty, too long, or with invisible characters)"
     NO_TIME = "is no date and time"
     AFTER_OUTCOME = "is not before the outcome"
@@ -31,6 +31,7 @@ class Reason(StrEnum):
     NOT_FINITE = "holds values that are not finite"
     UNIT_UNKNOWN = "has a unit that cannot be converted"
     WITHDRAWN = "was withdrawn (entered in error, cancelled or refuted)"
+    UNCONFIRMED = "is not confirmed"
     MODIFIED = "says that its own meaning is modified"
     DUPLICATE = "is the same record of the same patient again"
 

@@ -44,7 +44,11 @@ class Timing:
 
     `time` names the column that says when a row's own cell was taken (a value outside the window is missing).
     `codes` instead make the column of events (patient, time, code, value): those with one of these codes, in the
-    window, reduced by `pick`.
+    window, reduced by `pick`. Where the contract declares encounters, an event that names one counts only for its rows.
+    A number outside the column's range is then not used and is told; `outside` is about a row's own cell.
+
+    A date without a time of the day is the end of that day, so it is never from after time zero. Time zero and
+    outcomes (`Label.time`, a label's events) are at its midnight instead.
     """
 
     window: tuple[float, float]
@@ -124,9 +128,10 @@ class Label:
     """What is predicted: class i is any of the spellings `classes[i]`.
 
     `time` names the column that says when the outcome happened (empty where it did not): a record whose time zero is
-    not before it is refused, because it would predict the past. With `codes`, the label is made of events: the cell is
-    "1" where one of them lies within `window` hours after time zero, else "0". `reference` (preflight only) is the
-    share of patients expected in each class.
+    not before it is refused, because it would predict the past. With `codes`, the label is made of events, whichever
+    encounter they belong to: the cell is "1" where one of them lies within `window` hours of and strictly after time
+    zero, else "0"; a record whose patient has one that nobody can date, and no other, is refused. `reference`
+    (preflight only) is the share of patients expected in each class.
     """
 
     column: str

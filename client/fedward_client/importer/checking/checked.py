@@ -11,7 +11,10 @@ from fedward_client.importer.quarantine import Rejection
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Checked", "Counts"]
+__all__ = ["AWARE", "Checked", "Counts"]
+
+AWARE = "fedward_aware"
+"""The column of checked rows of a series (Boolean) that says whether their time zero has an offset from UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Checked:
 
     `table` holds the accepted rows under the contract's names: a number Float64 (null: missing), a category String in
     its declared spelling, the label Int64 (class index), patient, encounter and `split_column` String, the form's file
-    or text column String, `time_zero` Datetime (microseconds, UTC; `events.grids` needs it) and `sources.source.ROW`.
+    or text column String, `time_zero` Datetime (microseconds, UTC), for a series `AWARE`, and `sources.source.ROW`.
     `rejections` lists every wrong thing; `excluded` counts rows that a
     rule of the cohort leaves out; `counts` has an entry for each input and the label.
     """

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import polars as pl
 
 from fedward_client.importer.checking.cells import NumberCells, by_number, parse_numbers, text
-from fedward_client.importer.checking.moments import Moment, read_moments
+from fedward_client.importer.checking.date_forms import iso_dates
+from fedward_client.importer.checking.moments import Moment, last_microsecond, read_moments
 from fedward_client.importer.checking.people import keys
 from fedward_client.importer.checking.spellings import Spellings
 from fedward_client.importer.sources.source import ROW
@@ -24,7 +26,7 @@ class Material:
         self._numbers: list[NumberCells] = []
         self._given: list[tuple[str, Mapping[str, float]]] = []
         self._spelt: list[tuple[str, Spellings]] = []
-        self._moments: list[tuple[str, frozenset[str]]] = []
+        self._moments: list[tuple[str, frozenset[str], str]] = []
 
     def text(self, column: str) -> pl.Expr:
         """The trimmed text, "" where absent."""
@@ -57,11 +59,11 @@ class Material:
         self._spelt.append((column, Spellings(meanings)))
         return pl.col(f"meaning{len(self._spelt) - 1}")
 
-    def moment(self, column: str, missing: frozenset[str]) -> Moment:
-        """When something was; `missing` are spellings of "never", beside ""."""
-        self._moments.append((column, missing))
+    def moment(self, column: str, missing: frozenset[str], form: str = "") -> Moment:
+        """When something was; `missing` are spellings of "never", beside ""; for `form` see `mapping.DATE_FORMS`."""
+        self._moments.append((column, missing, form))
         at = len(self._moments) - 1
-        return Moment(pl.col(f"micros{at}"), pl.col(f"aware{at}"), pl.col(f"absent{at}"))
+        return Moment(*(pl.col(f"{name}{at}") for name in ("micros", "aware", "absent", "last")))
 
     def prepare(self, table: pl.DataFrame) -> pl.DataFrame:
         """The columns that the expressions are over, and `ROW`."""
@@ -73,9 +75,12 @@ class Material:
             plain.append(stands.alias(f"given{at}"))
         named = [keys(table[name]).alias(f"key{at}") for at, name in enumerate(self._keys)]
         parts = [table.select(ROW, *plain, *named), parse_numbers(table, self._numbers)]
-        for at, (name, missing) in enumerate(self._moments):
-            parts.append(read_moments(table[name], missing).select(pl.all().name.suffix(str(at))))
-        return pl.concat(parts, how="horizontal").with_columns(self._looked_up(table))
+        for at, (name, missing, form) in enumerate(self._moments):
+            cells = iso_dates(table[name], form, missing)
+            found = read_moments(cells, missing).with_columns(last_microsecond().alias("last"))
+            parts.append(found.select(pl.all().name.suffix(str(at))))
+        series = chain(*parts, self._looked_up(table))
+        return pl.DataFrame(list(series))
 
     def _looked_up(self, table: pl.DataFrame) -> Iterator[pl.Series]:
         for at, (name, spellings) in enumerate(self._spelt):

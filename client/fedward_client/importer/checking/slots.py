@@ -18,6 +18,7 @@ from fedward_client.importer.checking.answers import (
     value_meanings,
 )
 from fedward_client.importer.checking.cells import NumberCells
+from fedward_client.importer.checking.checked import AWARE
 from fedward_client.importer.checking.material import Material
 from fedward_client.importer.checking.moments import Moment, hours_between
 from fedward_client.importer.checking.outcomes import Outcome, code, unless
@@ -25,6 +26,7 @@ from fedward_client.importer.checking.people import SIDES, named
 from fedward_client.importer.checking.plan import Plan, Reading
 from fedward_client.importer.quarantine import Reason
 from fedward_client.importer.sources.source import ROW
+from fedward_shared.contracts.arrays import Series
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn, Rule
 from fedward_shared.units import Affine
 
@@ -42,6 +44,15 @@ class Slot:
     outcome: Outcome
     counted: bool = False
     converted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Hours:
+    """Hours after time zero (null: none): the `first` and the `last` that it can be; is it `wrong`, no time at all."""
+
+    first: pl.Expr
+    last: pl.Expr
+    wrong: pl.Expr
 
 
 class Slots:
@@ -65,7 +76,7 @@ class Slots:
     def _inputs(self) -> Iterator[Slot]:
         for column, reading in zip(self._contract.columns, self._plan.inputs, strict=True):
             timing = column.timing
-            hours = self._hours[timing.time][0] if timing and timing.time and not reading.made else None
+            hours = self._hours[timing.time].last if timing and timing.time and not reading.made else None
             if isinstance(column, NumberColumn):
                 unit = into_unit(column, reading)
                 outcome = self._number(column, reading, unit, hours)
@@ -119,36 +130,34 @@ class Slots:
 
     def _time_zero(self) -> Moment | None:
         reading = self._plan.time_zero
-        return self._material.moment(reading.source, missing_codes((), reading)) if reading else None
+        return self._material.moment(reading.source, missing_codes((), reading), reading.answer.form) if reading else None
 
-    def _read_hours(self) -> Iterator[tuple[str, tuple[pl.Expr, pl.Expr]]]:
-        """For each column of times: hours after time zero (null: none), and whether what stands there is no time."""
+    def _read_hours(self) -> Iterator[tuple[str, _Hours]]:
+        """For each column of times: when it is, by time zero."""
         for name, reading in self._plan.times.items():
             missing = missing_codes(("",), reading)
             if self._zero is None:
                 hours, absent = self._material.number(NumberCells(reading.source, missing, self._decimal))
-                yield (
-                    name,
-                    (
-                        pl.when(hours.is_finite() & ~absent).then(hours),
-                        ~absent & ~hours.is_finite().fill_null(value=False),
-                    ),
-                )
+                after = pl.when(hours.is_finite() & ~absent).then(hours)
+                yield name, _Hours(after, after, ~absent & ~hours.is_finite().fill_null(value=False))
             else:
-                then = self._material.moment(reading.source, missing)
+                then = self._material.moment(reading.source, missing, reading.answer.form)
                 hours = hours_between(self._zero, then)
-                yield name, (hours, ~then.absent & hours.is_null() & self._zero.micros.is_not_null())
+                wrong = ~then.absent & hours.is_null() & self._zero.micros.is_not_null()
+                yield name, _Hours(hours, hours_between(self._zero, then, last=True), wrong)
 
     def _times(self) -> Iterator[Slot]:
         reading, zero = self._plan.time_zero, self._zero
         if reading and zero:
             value = zero.micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
             yield Slot(reading.name, Outcome(value, unless(zero.micros.is_not_null(), Reason.NO_TIME)))
-        for name, (_, wrong) in self._hours.items():
-            yield Slot(name, Outcome(None, unless(~wrong, Reason.NO_TIME)))
+            if isinstance(self._contract.form, Series):
+                yield Slot(AWARE, Outcome(zero.aware, pl.lit(0, dtype=pl.UInt8)))
+        for name, found in self._hours.items():
+            yield Slot(name, Outcome(None, unless(~found.wrong, Reason.NO_TIME)))
         outcome = self._hours.get(self._contract.label.time)
         if outcome:
-            past = (outcome[0] <= 0).fill_null(value=False)
+            past = (outcome.first <= 0).fill_null(value=False)
             name = reading.name if reading else "(row)"
             yield Slot(
                 name, Outcome(None, pl.when(past).then(code(Reason.AFTER_OUTCOME)).otherwise(pl.lit(0, dtype=pl.UInt8)))

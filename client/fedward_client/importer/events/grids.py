@@ -55,12 +55,14 @@ def grids(
     A step takes the events from its start up to, not including, its end, in whole microseconds. Where a channel has
     several, `pick` chooses; a value outside the channel's range is dropped before. A channel that counts has 0 where
     there is nothing, others hold the value before (`hold`) or 0 after normalisation. A mask is 1 where the step has an
-    event. A delta is how many steps ago the latest step with an event was (0: this one), or, before the first, how
-    many steps there were.
+    event. Events find their rows, dates without a time of the day are read and what is told twice counts as
+    `windows.WithEvents` says of inputs. A delta is how many steps ago the latest step with an event was (0: this one),
+    or, before the first, how many steps there were.
 
     Args:
         tables: accepted rows (`Checked.table`). They are read to the end first. They have the contract's `patient`, if
-            declared `encounter` (both String), and if declared `time_zero` (Datetime in microseconds, UTC).
+            declared `encounter` (both String), and if declared `time_zero` (Datetime in microseconds, UTC) and
+            `checking.checked.AWARE`.
         events: a source with `EVENT_COLUMNS`.
         form: the grid and its channels.
         mapping: its answers for channels say the unit of events that name none, and a code of the site's own.
@@ -77,9 +79,10 @@ def grids(
         folder = Path(name)
         spool = spool_rows((Batch(table) for table in tables), None, keys, folder)
         found, losses = spool_events(events, channels(form, mapping), spool, mapping.decimal, folder)
+        by_encounter = range(len(form.channels)) if keys.encounter else None
         most_rows = max(1, _MOST_CELLS // (form.steps * max(form.shape[1], 1)))
         pieces = _Pieces(folder, form)
-        for some in matched(spool.keys, found, by_encounter=keys.encounter is not None, most_rows=most_rows):
+        for some in matched(spool.keys, found, by_encounter=by_encounter, most_rows=most_rows):
             pieces.add(some.seq, gridded(some, form))
         for kept, table in spool.tables():
             for start in range(0, max(table.height, 1), most_rows):

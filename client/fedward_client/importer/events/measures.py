@@ -25,8 +25,9 @@ class Measure:
 
     A number has the contract's `unit` and `substance`, and the unit `here` of events that name none; `given` puts
     numbers in that unit in place of texts, `missing` says "not measured", and `missing_in_unit` does where an event
-    has the contract's unit. `limits` are what an event may be at all
-    (channels); a column's range is checked on its picked value.
+    has the contract's unit. `limits` are what an event may be at all.
+
+    An `outcome` is what is predicted: its events count whichever stay they belong to.
 
     A category has `words`, its values in the order in which they rank, and `meanings`: from each spelling to the rank,
     or to their count for "not measured".
@@ -45,6 +46,7 @@ class Measure:
     limits: tuple[float, float] | None = None
     words: tuple[str, ...] | None = None
     meanings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    outcome: bool = False
 
     @property
     def counted(self) -> bool:
@@ -91,6 +93,8 @@ def whose(contract: DataContract, mapping: SiteMapping) -> Whose:
 def measures(contract: DataContract, mapping: SiteMapping, names: Iterable[str]) -> tuple[Measure, ...]:
     """One measure for each of the contract's columns in `names` that events make, the label with codes among them.
 
+    A label's window begins after time zero.
+
     Raises:
         UsageError: an answer of the mapping means nothing, or a pick fits no category.
     """
@@ -102,7 +106,9 @@ def measures(contract: DataContract, mapping: SiteMapping, names: Iterable[str])
         if label.window is None:
             raise UsageError("a label made of events needs a window", hint="Add window = [0, hours] to [data.label].")
         codes = _codes(label.column, label.codes, mapping)
-        found.append(Measure(label.column, codes, Pick.ANY, _micros(label.window), words=("0", "1")))
+        start, end = _micros(label.window)
+        window = (max(start, 1), end)
+        found.append(Measure(label.column, codes, Pick.ANY, window, words=("0", "1"), outcome=True))
     return tuple(found)
 
 
@@ -152,6 +158,7 @@ def _column(column: NumberColumn | CategoryColumn, timing: Timing, mapping: Site
             given=given_numbers(column, reading),
             missing=missing_codes(("", *column.missing), reading, converted=True),
             missing_in_unit=missing_codes(column.missing, reading),
+            limits=(column.minimum, column.maximum),
         )
     if timing.pick in {Pick.MEAN, Pick.MEDIAN}:
         raise UsageError(f"{column.name}: a category has no {timing.pick}", hint='Use pick = "last", or another.')

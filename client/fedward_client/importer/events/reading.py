@@ -23,14 +23,19 @@ _MOST_UNITS = 10_000
 _MISSING = "missing"
 _WHOLE = r"^(-?[0-9]+)\.0*$"
 """As `contract.canonical` compares categories."""
-_JUDGED = (ROW, "patient", "encounter", "time", "measure", "number", "text", "reason")
+_JUDGED = (ROW, "patient", "encounter", "time", "measure", "number", "text", "same", "unlike", "reason")
+_FEW = 10
+"""So many events may be lost for one reason, and none used, before that is taken to be the reader's mistake."""
+
+_ZONE = 'Say in the mapping where the times are local: zone = "Europe/Berlin" (or another) turns them into local times.'
 
 
 class EventReader:
     """Takes the wanted events of a source, as `matching.EVENT_SCHEMA` says.
 
     An event that serves two measures comes twice; one that a source tells twice under one row number, with two codes
-    of the same measure, comes once. A measure that only counts keeps events without a usable value.
+    of the same measure, comes once. A measure that only counts keeps events without a usable value and those without a
+    usable time, which is then null (and is told as lost). A date is the end of its day, for an outcome its start.
     `aware` says whether times must have an offset from UTC (None: they may), because the rows' times have one.
     """
 
@@ -47,9 +52,14 @@ class EventReader:
             orient="row",
         )
         self._ranked = [index for index, measure in enumerate(measures) if measure.words and not measure.counted]
+        self._counted = [index for index, measure in enumerate(measures) if measure.counted]
+        self._outcomes = [index for index, measure in enumerate(measures) if measure.outcome]
+        self._unused = set(range(len(measures)))
+        self._unlike: set[int] = set()
+        self._like: set[int] = set()
         self.losses: Losses = NO_LOSSES
-        self.with_encounter = False
-        """Whether any wanted event named its encounter."""
+        self.with_encounter: bool | None = None
+        """Whether any wanted event of an input named its encounter; None where there was no such event."""
 
     def read_all(self, events: Source) -> Iterator[pl.DataFrame]:
         """The usable events of a whole source.
@@ -79,20 +89,60 @@ class EventReader:
         )
         number = parse_numbers(wanted, [NumberCells("value", frozenset(), self._decimal)])["p0"]
         when = times(wanted, "time", dated=self._dated, decimal=self._decimal)
+        outcome = pl.col("measure").is_in(self._outcomes)
+        unlike = self._unlike_zeros(when)
+        self._unlike |= set(wanted["measure"].filter(unlike).unique())
+        self._like |= set(wanted["measure"].filter((when["last"] == when["micros"]) & ~unlike).unique())
         cells = cells.with_columns(
-            number.alias("number"), when["micros"].alias("time"), when["aware"], pl.col("encounter").replace("", None)
+            number.alias("number"),
+            pl.when(outcome).then(when["micros"]).otherwise(when["last"]).alias("time"),
+            unlike.alias("unlike"),
+            pl.col("encounter").replace("", None),
+            pl.concat_str("encounter", wanted["code"], "text", "unit", separator="\x1f").hash(seed=0).alias("same"),
         )
         if cells.select(ROW, "measure").is_duplicated().any():
-            cells = cells.unique(maintain_order=True)
-        self.with_encounter = self.with_encounter or cells["encounter"].null_count() < cells.height
+            cells = cells.unique(subset=[name for name in cells.columns if name != "same"], maintain_order=True)
+        stays = cells.filter(~outcome)["encounter"]
+        if len(stays):
+            self.with_encounter = bool(self.with_encounter) or stays.null_count() < len(stays)
         ranked = pl.col("measure").is_in(self._ranked)
         parts = [self._numbers(cells.filter(~ranked))]
         parts += [self._category(cells.filter(pl.col("measure") == index), index) for index in self._ranked]
         judged = pl.concat(parts)
         self._count(judged)
-        return judged.filter(pl.col("reason").is_null()).select(
-            patient_hash(), *(name for name in EVENT_SCHEMA if name != "hash")
+        undated = (pl.col("reason") == Reason.NO_TIME.value) & pl.col("measure").is_in(self._counted)
+        kept = judged.filter(pl.col("reason").is_null() | undated.fill_null(value=False)).with_columns(
+            pl.when(pl.col("reason").is_null()).then(pl.col("time"))
         )
+        return kept.select(patient_hash(), *(name for name in EVENT_SCHEMA if name != "hash"))
+
+    def check_used(self) -> None:
+        """Whether each measure whose events were lost has some left; call it after the last event.
+
+        Raises:
+            SourceDataError: of one measure, no time can be compared with the rows' time zeros, because only one of both
+                has an offset from UTC; or more than a few events were lost, all for one reason.
+        """
+        have, lack = ("the time zeros", "they") if self._aware else ("their times", "the time zeros")
+        for index, measure in enumerate(self._measures):
+            if index in self._unlike - self._like:
+                raise SourceDataError(
+                    f"no time of {measure.name!r} can be put before or after time zero: {have} say their offset from "
+                    f"UTC, and {lack} do not",
+                    hint=_ZONE,
+                )
+            lost = {reason: count for (name, reason), count in self.losses.counts.items() if name == measure.name}
+            if index in self._unused and len(lost) == 1 and sum(lost.values()) > _FEW:
+                raise SourceDataError(
+                    f"all {sum(lost.values())} events of {measure.name!r} are lost, each because it {next(iter(lost))}",
+                    hint="Is it the right column, code or unit? See [events] and [columns] in the mapping.",
+                )
+
+    def _unlike_zeros(self, when: pl.DataFrame) -> pl.Series:
+        """Which times cannot be compared with the rows' time zeros, because only one of both has an offset."""
+        if self._aware is None:
+            return when["micros"].is_null() & when["micros"].is_not_null()
+        return when["micros"].is_not_null() & (when["aware"] != self._aware)
 
     def _numbers(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Numbers in their measure's unit, with the reason, if any, why each cannot be used."""
@@ -124,16 +174,12 @@ class EventReader:
         )
 
     def _reason(self, *, missing: pl.Expr, wrong: pl.Expr) -> pl.Expr:
-        counted = pl.col("measure").is_in([i for i, measure in enumerate(self._measures) if measure.counted])
-        untimed = pl.col("time").is_null()
-        if self._aware is not None:
-            untimed |= pl.col("aware") != self._aware
         return (
             pl.when(pl.col("patient") == "")
             .then(pl.lit(Reason.NO_PATIENT.value))
-            .when(untimed)
+            .when(pl.col("time").is_null() | pl.col("unlike"))
             .then(pl.lit(Reason.NO_TIME.value))
-            .when(counted)
+            .when(pl.col("measure").is_in(self._counted))
             .then(None)
             .when(missing)
             .then(pl.lit(_MISSING))
@@ -194,6 +240,9 @@ class EventReader:
 
     def _count(self, judged: pl.DataFrame) -> None:
         lost = judged.filter(pl.col("reason").is_not_null() & (pl.col("reason") != _MISSING))
+        if self._unused:
+            used = judged.filter(pl.col("reason").is_null() | (pl.col("reason") == _MISSING))
+            self._unused -= set(used["measure"].unique())
         for (measure, reason), rows in sorted(lost.partition_by("measure", "reason", as_dict=True).items()):
             self.losses += Losses.of(self._measures[measure].name, Reason(reason), rows[ROW], rows.height)
 

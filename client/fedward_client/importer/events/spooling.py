@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fedward_client.importer.checking.checked import AWARE
 from fedward_client.importer.checking.people import keys
 from fedward_client.importer.events.clock import times
 from fedward_client.importer.events.losses import Losses
@@ -37,8 +38,7 @@ class Kept:
 class SpooledRows:
     """The rows on disk, in order, and `keys`: who they are (`matching.KEY_SCHEMA`).
 
-    `aware` says whether their time zeros have an offset from UTC; None where there are none, or where checking has
-    made them UTC.
+    `aware` says whether their time zeros have an offset from UTC; None where there are none.
     """
 
     batches: tuple[Kept, ...]
@@ -55,7 +55,7 @@ class SpooledRows:
 
 
 def spool_rows(batches: Iterable[Batch], own: Sequence[str] | None, whose: Whose, folder: Path) -> SpooledRows:
-    """Copies `ROW` and the columns `own` to disk; None: all columns, of checked rows.
+    """Copies `ROW` and the columns `own` to disk; None: all columns, of checked rows (which have `checked.AWARE`).
 
     Raises:
         SourceDataError: some time zeros say their offset from UTC, and others do not.
@@ -78,8 +78,7 @@ def spool_rows(batches: Iterable[Batch], own: Sequence[str] | None, whose: Whose
             f"some times in {whose.time_zero!r} say their offset from UTC, and others do not",
             hint="Events cannot be put before or after them. Write all times in one way.",
         )
-    known = own is not None and whose.time_zero and aware
-    return SpooledRows(tuple(kept), runs, whose, aware.pop() if known else None)
+    return SpooledRows(tuple(kept), runs, whose, aware.pop() if whose.time_zero and aware else None)
 
 
 def _keys(table: pl.DataFrame, whose: Whose, place: int) -> pl.DataFrame:
@@ -99,20 +98,23 @@ def _keys(table: pl.DataFrame, whose: Whose, place: int) -> pl.DataFrame:
     )
     if whose.time_zero:
         when = times(table, whose.time_zero, dated=True)
-        found = found.with_columns(when["micros"].alias("zero"), when["aware"])
+        found = found.with_columns(
+            when["micros"].alias("zero"), table[AWARE].alias("aware") if AWARE in table.columns else when["aware"]
+        )
     return found.select(patient_hash(), pl.all())
 
 
 def spool_events(
     source: Source, measures: Sequence[Measure], rows: SpooledRows, decimal: str, folder: Path
 ) -> tuple[Runs, Losses]:
-    """Copies the usable events to disk (`matching.EVENT_SCHEMA`).
+    """Copies the usable events, and those of counts and outcomes that have no time, to disk (`matching.EVENT_SCHEMA`).
 
     `decimal` is the mapping's; a source whose format leaves no choice says so in `DECIMAL`. One that can find single
     codes by itself has a method `narrowed`.
 
     Raises:
-        SourceDataError: the source is damaged, or no event names its encounter where rows are told apart by it.
+        SourceDataError: the source is damaged; no event of an input names its encounter where rows are told apart by
+            it; or all events of a measure are lost for one reason.
     """
     events = Runs(folder / "events", "hash", EVENT_SCHEMA)
     decimal = str(getattr(source, "DECIMAL", decimal))
@@ -121,7 +123,8 @@ def spool_events(
     reader = EventReader(measures, dated=rows.whose.time_zero is not None, decimal=decimal, aware=rows.aware)
     for table in reader.read_all(source):
         events.add(table)
-    if rows.whose.encounter and events.rows and not reader.with_encounter:
+    reader.check_used()
+    if rows.whose.encounter and reader.with_encounter is False:
         raise SourceDataError(
             "the study tells a patient's stays apart, but no event names its encounter",
             hint="Name the column in the mapping: encounter = … under [events].",

@@ -24,6 +24,7 @@ from fedward_client.importer.events.runs import Runs
 from fedward_client.importer.events.spooling import SpooledRows, spool_events, spool_rows
 from fedward_client.importer.mapping import Mapping
 from fedward_client.importer.sources.source import ROW, Batch, Source
+from fedward_shared.contracts.arrays import Pick
 from fedward_shared.contracts.cohort import DataContract
 
 __all__ = ["WithEvents", "event_columns"]
@@ -42,9 +43,15 @@ class WithEvents:
     checker reads it as if there were no answer: no unit to convert, no spelling to replace, only the range, the
     allowed values and whether it is required. `timing.window` was applied here, too.
 
-    A mapping's `source` for such a column is a further code, the site's own. An event belongs to a row of the same
-    patient and, where the contract declares encounters, of the same encounter; one without time belongs to none. A row
-    without time zero has none, and its cells are null, where otherwise a count would be 0.
+    A mapping's `source` for such a column is a further code, the site's own. An event belongs to every row of its
+    patient; where the contract declares encounters, an input's event that names one belongs only to the rows of that
+    encounter (the label's may fall into a later stay). Events of one patient that agree in encounter, time, code, value
+    and unit are one event. A number outside the column's range is not used, and is told.
+
+    A date without a time of the day counts for an input as the end of that day, for a label as its start. A label's
+    events count after time zero only. Where an event of a count or of a label has no usable time, nobody knows whether
+    it belongs to the window: the count is null, and so is a label (or `any`) that no other event makes 1. A row without
+    time zero has no events, and its cells are null, where otherwise a count would be 0.
     """
 
     def __init__(self, rows: Source, events: Source, contract: DataContract, mapping: Mapping, scratch: Path) -> None:
@@ -85,7 +92,8 @@ class WithEvents:
                 Path(folder) / "cells", "seq", {"seq": pl.Int64, **{measure.name: _kind(measure) for measure in made}}
             )
             most_rows = max(1, _MOST_CELLS // len(made))
-            by_encounter = keys.encounter is not None
+            inputs = [place for place, measure in enumerate(made) if not measure.outcome]
+            by_encounter = inputs if keys.encounter else None
             for found in matched(spool.keys, events, by_encounter=by_encounter, most_rows=most_rows):
                 cells.add(_reduced(found, made))
             yield from _joined(spool, cells, made, columns)
@@ -109,6 +117,8 @@ def _reduced(found: Matched, made: tuple[Measure, ...]) -> pl.DataFrame:
     for place, measure in enumerate(made):
         if measure.counted:
             cells[found.timed, place] = 0.0
+    unknown = found.undated["local"].to_numpy(), found.undated["measure"].to_numpy()
+    cells[unknown] = np.nan
     events = in_windows(found.events, made)
     strange = events["text"].drop_nulls().unique().sort().to_list()
     ranks = [float(_UNKNOWN + rank) for rank in range(len(strange))]
@@ -121,6 +131,8 @@ def _reduced(found: Matched, made: tuple[Measure, ...]) -> pl.DataFrame:
     for pick in dict.fromkeys(measure.pick for measure in made):
         chosen = [place for place, measure in enumerate(made) if measure.pick is pick]
         pick_values(events.filter(pl.col("measure").is_in(chosen)), pick, cells.reshape(-1))
+    counts = np.array([measure.pick is Pick.COUNT for measure in made])
+    cells[unknown] = np.where(counts[unknown[1]], np.nan, cells[unknown])
     columns = [_column(cells[:, place], measure, strange) for place, measure in enumerate(made)]
     return pl.DataFrame([pl.Series("seq", found.seq), *columns])
 

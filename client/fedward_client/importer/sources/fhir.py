@@ -7,6 +7,7 @@ cancelled, refuted), those that modify their meaning and those that are not as F
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -18,6 +19,7 @@ from fedward_client.importer.sources.fhir_resources import FhirReader
 from fedward_client.importer.sources.files import source_path
 from fedward_client.importer.sources.options import Options, text
 from fedward_client.importer.sources.source import EVENT_COLUMNS, ROW, Batch
+from fedward_client.importer.sources.zones import ZONE, in_zone, zone_of
 from fedward_shared.errors import SourceDataError, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ __all__ = ["FhirEvents", "FhirSource"]
 _PATIENT = ("patient", "gender", "birthDate", "deceased", "deceasedDateTime")
 _ENCOUNTER = ("encounter", "patient", "start", "end", "class", "type", "status")
 _ROWS = {"Patient": _PATIENT, "Encounter": (*_ENCOUNTER, *_PATIENT[1:], "age")}
+_TIMES = ("start", "end", "deceasedDateTime")
 _BATCH = 32_768
 _MOST_ROWS = 20_000_000
 
@@ -40,16 +43,20 @@ class FhirSource:
     start. A second resource with the same id is a rejection. Memory grows by some 200 bytes a row, for the ids and
     what patients say.
 
-    Options: `rows`, and `base`: the server's URL, if references begin with it.
+    A date without a time is that day in UTC (`2020-06-15Z`); less than a date is no time.
+
+    Options: `rows`, `base`: the server's URL, if references begin with it, and `zone` (`zones.ZONE`): all times become
+    local times.
     """
 
-    OPTIONS: ClassVar[Options] = {"rows": str, "base": str}
+    OPTIONS: ClassVar[Options] = {"rows": str, "base": str, ZONE: str}
 
-    def __init__(self, path: Path, *, rows: str = "Patient", base: str = "") -> None:
+    def __init__(self, path: Path, *, rows: str = "Patient", base: str = "", zone: str = "") -> None:
         if rows not in _ROWS:
             raise UsageError(f"rows cannot be {rows!r}", hint='They are "Patient" or "Encounter".')
         self._path = path
         self._rows = rows
+        self._zone = zone
         self._reader = FhirReader(base=base)
 
     @classmethod
@@ -57,7 +64,7 @@ class FhirSource:
         """Opens the file or folder that `terms` name."""
         path = source_path(terms, folder)
         _check_there(path)
-        return cls(path, rows=text(terms, "rows", "Patient"), base=text(terms, "base"))
+        return cls(path, rows=text(terms, "rows", "Patient"), base=text(terms, "base"), zone=zone_of(terms))
 
     def columns(self) -> tuple[str, ...]:
         """Those of the kind of row."""
@@ -70,7 +77,7 @@ class FhirSource:
         positions(self.columns(), columns, self._path.name)
         patients = self._patients() if self._rows == "Encounter" else None
         for batch in self._read(self._rows, told=True):
-            table = batch.table
+            table = in_zone(batch.table, [name for name in _TIMES if name in batch.table.columns], self._zone)
             if patients is not None:
                 table = table.join(patients, on="patient", how="left", maintain_order="left").with_columns(_age())
             yield Batch(table.select(ROW, *(pl.col(name) for name in columns)), batch.rejections, batch.done, batch.of)
@@ -78,7 +85,8 @@ class FhirSource:
     def _patients(self) -> pl.DataFrame:
         import polars as pl
 
-        return pl.concat([batch.table for batch in self._read("Patient", told=False)]).drop(ROW)
+        found = pl.concat([batch.table for batch in self._read("Patient", told=False)]).drop(ROW)
+        return in_zone(found, ("deceasedDateTime",), self._zone)
 
     def _read(self, kind: str, *, told: bool) -> Iterator[Batch]:
         """Resources of one kind as rows, each id once."""
@@ -104,31 +112,37 @@ class FhirSource:
 class FhirEvents:
     """Every code of every Observation, of its components, and of every Condition, in the order of the files.
 
-    A code is ``loinc:2345-7``, ``snomed:…`` and so on (`fhir_resources.SYSTEMS`), or ``<URL of its system>|<code>``.
-    A value is a number (with its UCUM unit), the first code of a concept, a text, ``true`` or ``false``; with a
-    comparator it is ``<5``. A Condition has none. Several codes of one event are several rows with the same number.
+    A code is ``loinc:2345-7``, ``snomed:…`` and so on (`fhir_resources.SYSTEMS`), or ``<URL of its system>|<code>``. A
+    value is a number (with its UCUM unit), the first code of a concept, a text, ``true`` or ``false``; with a
+    comparator it is ``<5``; what has none but a dataAbsentReason is no event. A Condition has no value, and is used
+    only if it is confirmed or says nothing about that. Several codes of one event are several rows with the same
+    number.
 
-    A time is when something was (effective, the end of a period; onset, else recorded), or with `time = "recorded"`
-    when it became known (issued, recordedDate).
+    A time is when something was observed (effective, the end of a period); of a Condition the later of its onset and of
+    when it was recorded, since nobody knew before. With `time = "happened"` it is the onset (else recorded), with
+    `time = "recorded"` always when something became known (issued, recordedDate). A date without a time is that day in
+    UTC (`2020-06-15Z`), or with `zone` that day there; less than a date is no time.
 
-    Options: `time` ("happened" or "recorded"), `base`: the server's URL, if references begin with it.
+    Options: `time`, `base`: the server's URL, if references begin with it, and `zone` (`zones.ZONE`): all times become
+    local times.
     """
 
-    OPTIONS: ClassVar[Options] = {"time": str, "base": str}
+    OPTIONS: ClassVar[Options] = {"time": str, "base": str, ZONE: str}
     DECIMAL: ClassVar[str] = "."
 
-    def __init__(self, path: Path, *, time: str = "happened", base: str = "") -> None:
-        if time not in {"happened", "recorded"}:
+    def __init__(self, path: Path, *, time: str = "", base: str = "", zone: str = "") -> None:
+        if time not in {"", "happened", "recorded"}:
             raise UsageError(f"time cannot be {time!r}", hint='It is "happened" or "recorded".')
         self._path = path
-        self._reader = FhirReader(base=base, recorded=time == "recorded")
+        self._zone = zone
+        self._reader = FhirReader(base=base, time=time)
 
     @classmethod
     def open(cls, terms: SourceTerms, folder: Path) -> Self:
         """Opens the file or folder that `terms` name."""
         path = source_path(terms, folder)
         _check_there(path)
-        return cls(path, time=text(terms, "time", "happened"), base=text(terms, "base"))
+        return cls(path, time=text(terms, "time"), base=text(terms, "base"), zone=zone_of(terms))
 
     def columns(self) -> tuple[str, ...]:
         """`EVENT_COLUMNS`."""
@@ -146,8 +160,11 @@ class FhirEvents:
             except UnreadableError as error:
                 gathered.refuse(resource.number, error.reason)
             if gathered.full:
-                yield gathered.batch(files, columns)
-        yield gathered.batch(files, columns)
+                yield self._local(gathered.batch(files, columns))
+        yield self._local(gathered.batch(files, columns))
+
+    def _local(self, batch: Batch) -> Batch:
+        return replace(batch, table=in_zone(batch.table, {"time"} & set(batch.table.columns), self._zone))
 
 
 class _Gathered:

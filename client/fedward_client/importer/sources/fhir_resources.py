@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from fedward_client.importer.quarantine import Reason, UnreadableError
 from fedward_client.importer.sources.fhir_files import Literal, Resource
@@ -45,13 +46,14 @@ class FhirReader:
     """Reads resources.
 
     `base` is the server's own URL, such as ``https://ehr.example.org/fhir``: references that begin with it are
-    taken as relative to it, all other absolute ones lead nowhere. `recorded` takes times at which something became
-    known (issued, recordedDate) instead of those at which it was (effective, onset).
+    taken as relative to it, all other absolute ones lead nowhere. `time` says which time an event has: "happened"
+    (effective; onset, else recordedDate), "recorded" (issued, recordedDate), or "": effective; of a Condition the later
+    of its onset and recordedDate.
     """
 
-    def __init__(self, *, base: str = "", recorded: bool = False) -> None:
+    def __init__(self, *, base: str = "", time: str = "") -> None:
         self._base = base.rstrip("/") + "/" if base else ""
-        self._recorded = recorded
+        self._time = time
 
     def patient(self, resource: Resource) -> dict[str, str | None]:
         """A Patient's row.
@@ -101,15 +103,19 @@ class FhirReader:
         patient = self._reference(content, "subject", "Patient", resource) or ""
         encounter = self._reference(content, "encounter", "Encounter", resource) or ""
         condition = content.get("resourceType") == "Condition"
+        if condition:
+            _check_confirmed(content)
         time = self._onset(content) if condition else self._effective(content)
         for part in (content, *(() if condition else _groups(content, "component"))):
             _check_modifiers(part)
             value, unit = _value(part)
+            if value is None and not condition and _group(part, "dataAbsentReason"):
+                continue
             for code in codes(_group(part, "code")):
                 yield patient, encounter, time, code, value, unit
 
     def _effective(self, content: Node) -> str | None:
-        if self._recorded:
+        if self._time == "recorded":
             return instant(_text(content, "issued"))
         period = _group(content, "effectivePeriod")
         at = _text(content, "effectiveDateTime") or _text(content, "effectiveInstant")
@@ -117,10 +123,12 @@ class FhirReader:
 
     def _onset(self, content: Node) -> str | None:
         recorded = _text(content, "recordedDate")
-        if self._recorded:
+        if self._time == "recorded":
             return instant(recorded)
         onset = _text(content, "onsetDateTime") or _text(_group(content, "onsetPeriod"), "start")
-        return instant(onset or recorded)
+        if self._time == "happened":
+            return instant(onset or recorded)
+        return _later(instant(onset), instant(recorded))
 
     def _reference(self, content: Node, name: str, kind: str, resource: Resource) -> str | None:
         """The id that a reference leads to: in its Bundle, or ``Patient/123``; None where it leads elsewhere."""
@@ -142,10 +150,30 @@ def codes(concept: Node) -> Iterator[str]:
 
 
 def instant(written: str | None) -> str | None:
-    """A FHIR dateTime; a date is its midnight in UTC; less than a date is no time at all."""
+    """A FHIR dateTime; a date is a day in UTC (``2020-06-15Z``); less than a date is no time at all."""
     if not written or _PARTIAL.fullmatch(written):
         return None
-    return f"{written}T00:00:00Z" if _DATE.fullmatch(written) else written
+    return f"{written}Z" if _DATE.fullmatch(written) else written
+
+
+def _later(one: str | None, other: str | None) -> str | None:
+    """The later of two instants, a day counting from its start; the other where one is None, one that is no time."""
+    if one is None or other is None:
+        return one or other
+    moments = []
+    for written in (one, other):
+        try:
+            at = datetime.fromisoformat(written[:10] if len(written) == len("2020-06-15Z") else written)
+        except ValueError:
+            return written
+        moments.append(at if at.tzinfo else at.replace(tzinfo=UTC))
+    return one if moments[0] >= moments[1] else other
+
+
+def _check_confirmed(content: Node) -> None:
+    status = _group(content, "verificationStatus")
+    if status and "confirmed" not in set(_codes_of(content, "verificationStatus")):
+        raise UnreadableError(Reason.UNCONFIRMED)
 
 
 def _value(part: Node) -> tuple[str | None, str | None]:

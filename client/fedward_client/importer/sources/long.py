@@ -10,6 +10,7 @@ from fedward_client.importer.mapping import SourceTerms
 from fedward_client.importer.sources.columns import positions
 from fedward_client.importer.sources.options import Options, only, text
 from fedward_client.importer.sources.source import EVENT_COLUMNS, ROW, Batch, Source
+from fedward_client.importer.sources.zones import ZONE, in_zone, zone_of
 from fedward_shared.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ class LongEvents:
     Options name the table's columns: `patient`, `time`, `code`, `value`, and if there are such, `unit` and
     `encounter`; one that is not named is looked for under that very name, and only the first three must be there.
     `time_format` says how times are written (`TIME_FORMATS`; without it they are left as they stand: dates and times,
-    or hours where the study declares no time zero). All other options are the table's own.
+    or hours where the study declares no time zero). `zone` (`zones.ZONE`) turns times with an offset from UTC into
+    local times. All other options are the table's own.
     """
 
-    OPTIONS: ClassVar[Options] = {**dict.fromkeys(EVENT_COLUMNS, str), "time_format": str}
+    OPTIONS: ClassVar[Options] = {**dict.fromkeys(EVENT_COLUMNS, str), "time_format": str, ZONE: str}
 
-    def __init__(self, table: Source, columns: Mapping[str, str], time_format: str = "iso") -> None:
+    def __init__(self, table: Source, columns: Mapping[str, str], time_format: str = "iso", zone: str = "") -> None:
         """`columns` has the table's name for each of `EVENT_COLUMNS` that it says."""
         if time_format not in TIME_FORMATS:
             raise UsageError(
@@ -44,6 +46,7 @@ class LongEvents:
         self._table = table
         self._columns = {name: column for name, column in columns.items() if column}
         self._time_format = time_format
+        self._zone = zone
 
     @classmethod
     def open(cls, terms: SourceTerms, folder: Path) -> Self:
@@ -52,7 +55,7 @@ class LongEvents:
 
         table = open_source(only(terms, cls.OPTIONS, without=True), folder)
         columns = {name: text(terms, name) for name in EVENT_COLUMNS}
-        return cls(table, columns, text(terms, "time_format", "iso"))
+        return cls(table, columns, text(terms, "time_format", "iso"), zone_of(terms))
 
     def columns(self) -> tuple[str, ...]:
         """`EVENT_COLUMNS`."""
@@ -80,6 +83,7 @@ class LongEvents:
             )
             if "time" in kept:
                 table = table.with_columns(_hours(pl.col("time"), table.schema["time"], self._time_format))
+                table = in_zone(table, ("time",), self._zone)
             yield Batch(table, batch.rejections, batch.done, batch.of)
 
 

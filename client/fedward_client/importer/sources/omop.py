@@ -1,6 +1,7 @@
 """OMOP CDM 5.4 as rows (a cohort's entries, or visits) and as events, from a database or a folder of its tables.
 
-The database is read in one transaction a table. Dates without a time are their midnight, without an offset.
+The database is read in one transaction a table. Times with an offset from UTC keep it, unless the option `zone` says
+where they are local. Dates stay dates.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fedward_client.importer.sources.omop_tables import CdmTables, open_tables, 
 from fedward_client.importer.sources.options import Options, flag, text, texts
 from fedward_client.importer.sources.options import whole as whole_option
 from fedward_client.importer.sources.source import EVENT_COLUMNS, ROW, Batch
+from fedward_client.importer.sources.zones import ZONE, in_zone, iso, zone_of
 from fedward_shared.errors import SourceDataError, UsageError
 
 __all__ = ["OmopEvents", "OmopSource"]
@@ -45,23 +47,25 @@ class OmopSource:
 
     Options: `cohort` (a cohort_definition_id; which a table COHORT with one cohort does not need), `rows` ("cohort" or
     "visit"; with visits, `cohort` leaves only those of its persons), and where the tables are: `url`, `schema`,
-    `password_file`, `timeout` as for databases, or a path to a folder.
+    `password_file`, `timeout` as for databases, or a path to a folder; and `zone` (`zones.ZONE`), for visits.
     """
 
-    OPTIONS: ClassVar[Options] = {"cohort": int, "rows": str, **_WHERE}
+    OPTIONS: ClassVar[Options] = {"cohort": int, "rows": str, ZONE: str, **_WHERE}
 
-    def __init__(self, tables: CdmTables, *, cohort: int | None = None, rows: str = "cohort") -> None:
+    def __init__(self, tables: CdmTables, *, cohort: int | None = None, rows: str = "cohort", zone: str = "") -> None:
         if rows not in {"cohort", "visit"}:
             raise UsageError(f"rows cannot be {rows!r}", hint='They are "cohort" or "visit".')
         self._tables = tables
         self._cohort = cohort
         self._visits = rows == "visit"
+        self._zone = zone
 
     @classmethod
     def open(cls, terms: SourceTerms, folder: Path) -> Self:
         """Finds the tables that `terms` name."""
         cohort = whole_option(terms, "cohort", 0) if "cohort" in terms.options else None
-        return cls(open_tables(terms, folder), cohort=cohort, rows=text(terms, "rows", "cohort"))
+        rows = text(terms, "rows", "cohort")
+        return cls(open_tables(terms, folder), cohort=cohort, rows=rows, zone=zone_of(terms))
 
     def columns(self) -> tuple[str, ...]:
         """Those of the kind of row."""
@@ -91,6 +95,7 @@ class OmopSource:
                 table = table.filter(pl.col("person_id").is_in(persons.implode()))
             absent = [name for name in _VISIT[: -len(_PERSON) - 1] if name not in own]
             table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
+            table = in_zone(table, ("visit_start_datetime", "visit_end_datetime"), self._zone)
             yield Batch(table, batch.rejections, batch.done, batch.of)
 
 
@@ -103,10 +108,11 @@ class OmopEvents:
     visit_occurrence_id. Row numbers are those of each table.
 
     Options: `domains` (names of tables; without it all that are there), `cohort` (only events of its persons),
-    `descendants` (a code stands for all concepts below it in CONCEPT_ANCESTOR, too), and where the tables are.
+    `descendants` (a code stands for all concepts below it in CONCEPT_ANCESTOR, too), `zone` (`zones.ZONE`: times with
+    an offset become local times, as a cohort's dates are), and where the tables are.
     """
 
-    OPTIONS: ClassVar[Options] = {"domains": tuple, "cohort": int, "descendants": bool, **_WHERE}
+    OPTIONS: ClassVar[Options] = {"domains": tuple, "cohort": int, "descendants": bool, ZONE: str, **_WHERE}
     DECIMAL: ClassVar[str] = "."
 
     def __init__(
@@ -117,6 +123,7 @@ class OmopEvents:
         cohort: int | None = None,
         descendants: bool = False,
         codes: frozenset[str] | None = None,
+        zone: str = "",
     ) -> None:
         unknown = [name for name in domains if name not in DOMAINS]
         if unknown:
@@ -128,6 +135,7 @@ class OmopEvents:
         self._cohort = cohort
         self._descendants = descendants
         self._codes = codes
+        self._zone = zone
 
     @classmethod
     def open(cls, terms: SourceTerms, folder: Path) -> Self:
@@ -137,12 +145,18 @@ class OmopEvents:
             domains=texts(terms, "domains"),
             cohort=whole_option(terms, "cohort", 0) if "cohort" in terms.options else None,
             descendants=flag(terms, "descendants", default=False),
+            zone=zone_of(terms),
         )
 
     def narrowed(self, codes: frozenset[str]) -> OmopEvents:
         """The same events, but only those with these codes; with descendants, each under the codes it stands for."""
         return OmopEvents(
-            self._tables, domains=self._domains, cohort=self._cohort, descendants=self._descendants, codes=codes
+            self._tables,
+            domains=self._domains,
+            cohort=self._cohort,
+            descendants=self._descendants,
+            codes=codes,
+            zone=self._zone,
         )
 
     def columns(self) -> tuple[str, ...]:
@@ -162,7 +176,8 @@ class OmopEvents:
             asked = ("person_id", domain.concept, domain.date, *own, *visit)
             where = None if meanings is None else (domain.concept, frozenset(meanings["concept"].to_list()))
             for batch in self._tables.read(domain.table, asked, where):
-                events = _events(batch.table, domain, units, meanings, persons)
+                times = [name for name in (domain.time,) if name in own]
+                events = _events(in_zone(batch.table, times, self._zone), domain, units, meanings, persons)
                 yield Batch(events.select(ROW, *columns), batch.rejections, batch.done, batch.of)
 
     def _chosen(self) -> list[Domain]:
@@ -286,13 +301,21 @@ def _events(
         known = pl.col(name).is_not_null() & (pl.col(name) != 0) if name in there else pl.lit(value=False)
         return pl.when(known).then(pl.lit(_PREFIX) + (pl.col(name) if name in there else pl.lit(0)).cast(pl.String))
 
+    def when() -> pl.Expr:
+        """The time, else the day, whatever clock its type has."""
+        day = said(domain.date).str.slice(0, 10)
+        if domain.time not in there:
+            return day
+        written = iso(pl.col(domain.time), table.schema[domain.time])
+        return pl.coalesce(pl.when(written != "").then(written), day)
+
     bound = looked_up(domain.operator, OPERATORS).fill_null("")
     code = pl.col("wanted" if meanings is not None else domain.concept)
     return table.select(
         ROW,
         said("person_id").alias("patient"),
         said("visit_occurrence_id").alias("encounter"),
-        pl.coalesce(said(domain.time), said(domain.date)).alias("time"),
+        when().alias("time"),
         (pl.lit(_PREFIX) + code.cast(pl.String)).alias("code"),
         pl.coalesce(bound + said(domain.number), concept(domain.concept_value), said(domain.text)).alias("value"),
         pl.coalesce(looked_up(domain.unit, units), said(domain.unit_text), concept(domain.unit)).alias("unit"),

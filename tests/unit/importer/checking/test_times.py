@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from fedward_client.importer.checking.checked import Checked, Counts
-from fedward_client.importer.checking.moments import Moment, hours_between, read_moments
+from fedward_client.importer.checking.moments import Moment, hours_between, last_microsecond, read_moments
 from fedward_client.importer.mapping import Answer, Mapping
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_shared.contracts.cohort import (
@@ -65,6 +65,7 @@ def _naive(text: str) -> datetime:
         ("2026-01-31 14:05:09", _utc("2026-01-31T14:05:09"), False),
         (" 2026-01-31t14:05:09.5 ", _utc("2026-01-31T14:05:09.500"), False),
         ("2026-01-31T14:05:09,123456789", _utc("2026-01-31T14:05:09.123456"), False),
+        ("2026-01-31Z", _utc("2026-01-31"), True),
         ("2026-01-31T14:05Z", _utc("2026-01-31T14:05"), True),
         ("2026-01-31T14:05z", _utc("2026-01-31T14:05"), True),
         ("2026-01-31T14:05+02:00", _utc("2026-01-31T12:05"), True),
@@ -80,7 +81,7 @@ def test_dates_and_times_are_read_as_written(cell: object, when: datetime, aware
     found = read_moments(pl.Series([cell]), frozenset())
 
     micros = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    assert found.row(0) == (micros, aware, False)
+    assert found.row(0)[:3] == (micros, aware, False)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,8 @@ def test_time_zero_must_be_there_and_leaves_as_a_moment_in_utc() -> None:
         ("2026-01-30T14:00", True),
         ("2026-01-31T14:00:00.000001", False),
         ("2026-01-30T13:59:59.999999", False),
-        ("2026-01-31", True),
-        ("2026-02-01", False),
+        ("2026-01-30", True),
+        ("2026-01-31", False),
         ("", False),
     ],
 )
@@ -140,6 +141,20 @@ def test_a_value_taken_outside_its_window_is_missing_and_counted(taken: str, ins
     assert checked.table["state"].to_list() == ["calm" if inside else None]
     counts = Counts(valid=1) if inside else Counts(missing=1, outside_window=1)
     assert (checked.counts["glucose"], checked.counts["state"]) == (counts, counts)
+
+
+def test_a_day_is_over_before_it_counts_but_an_outcome_may_be_at_its_start() -> None:
+    days = pl.Series(["2026-01-31", "2026-01-31Z", "2026-01-31T00:00"])
+    ends = read_moments(days, frozenset()).select(pl.from_epoch(last_microsecond(), time_unit="us")).to_series()
+
+    assert [str(end) for end in ends] == [
+        "2026-01-31 23:59:59.999999",
+        "2026-02-01 11:59:59.999999",
+        "2026-01-31 00:00:00",
+    ]
+    assert _check(taken=date(2026, 1, 31)).table["glucose"].to_list() == [None]
+    assert _check(taken=date(2026, 1, 30)).table["glucose"].to_list() == [90.0]
+    assert [one.reason for one in _check(death=date(2026, 1, 31)).rejections] == [Reason.AFTER_OUTCOME]
 
 
 def test_what_was_missing_anyway_is_not_counted_as_outside() -> None:
@@ -174,7 +189,7 @@ def test_a_time_with_an_offset_cannot_be_compared_with_one_without() -> None:
 
 def test_rows_may_differ_in_how_they_write_times() -> None:
     columns = {name: [cell] * 2 for name, cell in FINE.items()} | {
-        "taken": ["2026-01-31T12:00Z", "2026-01-31"],
+        "taken": ["2026-01-31T12:00Z", "2026-01-30"],
         "admitted": ["2026-01-31T14:00+00:00", "2026-01-31 14:00"],
         "death": ["", ""],
     }
@@ -226,7 +241,8 @@ def test_hours_are_reckoned_over_days_and_years() -> None:
     found = [read_moments(pl.Series([time]), frozenset()) for time in ("2024-02-28", "2025-03-01 06:00")]
     parts = [part.select(pl.all().name.suffix(name)) for part, name in zip(found, "ab", strict=True)]
     table = pl.concat(parts, how="horizontal")
-    start, end = (Moment(pl.col(f"micros{name}"), pl.col(f"aware{name}"), pl.col(f"absent{name}")) for name in "ab")
+    names = ("micros", "aware", "absent", "micros")
+    start, end = (Moment(*(pl.col(f"{name}{which}") for name in names)) for which in "ab")
 
     assert table.select(hours_between(start, end)).item() == 367 * 24 + 6
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fedward_client.importer.checking.checked import AWARE
 from fedward_client.importer.events import grids as grids_module
 from fedward_client.importer.events.grids import Gridded, grids
 from fedward_client.importer.mapping import Mapping
@@ -26,6 +27,12 @@ FORM = Series((0.0, 4.0), 1.0, (PULSE,), deltas=True)
 def _table(*patients: str, start: int = 2) -> pl.DataFrame:
     numbers = pl.Series(range(start, start + len(patients)), dtype=pl.UInt64)
     return pl.DataFrame({ROW: numbers, "patient": pl.Series(patients, dtype=pl.String), "label": [1] * len(patients)})
+
+
+def _dated(*patients: str, aware: bool) -> pl.DataFrame:
+    """Rows whose time zero is 10 o'clock, as checking leaves them."""
+    zero = pl.lit("2024-03-01T10:00:00").str.to_datetime(time_unit="us", time_zone="UTC")
+    return _table(*patients).with_columns(zero.alias("zero"), pl.lit(aware).alias(AWARE))
 
 
 def _grids(
@@ -101,12 +108,41 @@ def test_steps_of_a_third_of_an_hour_are_exact(tmp_path: Path) -> None:
 
 def test_times_are_hours_after_the_time_zero_of_the_row(tmp_path: Path) -> None:
     contract = DataContract(CONTRACT.kind, CONTRACT.label, patient="patient", time_zero="zero")
-    zero = pl.Series("zero", ["2024-03-01T10:00:00"]).str.to_datetime(time_unit="us", time_zone="UTC")
     events: list[Event] = [("p", None, "2024-03-01 12:59:59", "loinc:8867-4", "100", None)]
 
-    (piece,) = _grids(tmp_path, [_table("p").with_columns(zero)], events, contract=contract)
+    (piece,) = _grids(tmp_path, [_dated("p", aware=False)], events, contract=contract)
 
     assert piece.x[0, :, 1].tolist() == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("aware", "offset"), [(True, ""), (False, "Z")])
+def test_events_and_time_zeros_must_agree_in_saying_their_offset(tmp_path: Path, aware: bool, offset: str) -> None:
+    contract = DataContract(CONTRACT.kind, CONTRACT.label, patient="patient", time_zero="zero")
+    unlike: Event = ("p", None, f"2024-03-01T12:59:59{offset}", "pulse", "100", None)
+    like: Event = ("p", None, f"2024-03-01T10:30:00{'' if offset else 'Z'}", "pulse", "100", None)
+
+    (piece,) = _grids(tmp_path, [_dated("p", aware=aware)], [unlike, like], contract=contract)
+
+    assert piece.x[0, :, 1].tolist() == [1, 0, 0, 0]
+    assert piece.losses.counts == {("pulse", Reason.NO_TIME): 1}
+    with pytest.raises(SourceDataError, match="no time of 'pulse' can be put before or after") as failure:
+        _grids(tmp_path, [_dated("p", aware=aware)], [unlike], contract=contract)
+    assert "zone = " in failure.value.hint
+    with pytest.raises(SourceDataError, match="'zero' say their offset from UTC, and others do not"):
+        _grids(tmp_path, [_dated("p", aware=True), _dated("q", aware=False)], [like], contract=contract)
+
+
+def test_a_date_counts_at_the_end_of_its_day(tmp_path: Path) -> None:
+    contract = DataContract(CONTRACT.kind, CONTRACT.label, patient="patient", time_zero="zero")
+    form = Series((-24.0, 24.0), 24.0, (PULSE,))
+    events: list[Event] = [
+        ("p", None, "2024-03-01", "pulse", "100", None),
+        ("q", None, "2024-02-29", "pulse", "90", None),
+    ]
+
+    (piece,) = _grids(tmp_path, [_dated("p", "q", aware=False)], events, form, contract)
+
+    assert piece.x[:, :, 1].tolist() == [[0, 1], [1, 0]]
 
 
 def test_a_single_patient_with_absurdly_many_events_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

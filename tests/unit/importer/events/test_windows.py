@@ -79,7 +79,7 @@ def test_units_are_converted_event_by_event(tmp_path: Path) -> None:
     events = [
         _event("90", unit="mg/dL"),
         _event("5.5", "2024-03-01T10:00:00", "mmol/l"),
-        _event("7", "2024-03-01T09:00:00"),
+        _event("37", "2024-03-01T09:00:00"),
     ]
     per_mole = 18.0156
 
@@ -87,7 +87,7 @@ def test_units_are_converted_event_by_event(tmp_path: Path) -> None:
     given, _ = _made(tmp_path, _contract(_number(Pick.FIRST)), events, mapping=_mapping(glucose=Answer(unit="mg/dL")))
 
     assert lowest == [pytest.approx(90 / per_mole, rel=1e-3)]
-    assert given == [pytest.approx(7 / per_mole, rel=1e-3)]
+    assert given == [pytest.approx(37 / per_mole, rel=1e-3)]
 
 
 def test_an_unknown_unit_drops_the_event_and_is_counted(tmp_path: Path) -> None:
@@ -140,8 +140,64 @@ def test_counts_take_events_whatever_their_value_and_unit(tmp_path: Path) -> Non
     events = [_event("<5"), _event(None), _event("1e9", unit="furlong"), _event("5", None), _event("5", code="other")]
 
     cells, _ = _made(tmp_path, _contract(_number(Pick.COUNT)), events, _rows(ZERO, "2020-01-01", None))
+    dated, _ = _made(tmp_path, _contract(_number(Pick.COUNT)), events[:3], _rows(ZERO, "2020-01-01", None))
 
-    assert cells == [3.0, 0.0, None]
+    assert cells == [None, None, None]
+    assert dated == [3.0, 0.0, None]
+
+
+def test_a_label_is_not_negative_where_nobody_knows_when_its_event_was(tmp_path: Path) -> None:
+    label = Label("died", (("0",), ("1",)), ("no", "yes"), codes=("death",), window=(0.0, 720.0))
+    undated, then = _event(None, None, code="death"), _event(None, "2024-03-02T08:00:00", code="death")
+    rows = TableSource(pl.DataFrame({"who": ["p", "q"], "admitted": [ZERO] * 2}))
+
+    assert _made(tmp_path, _contract(label=label), [undated], rows)[0] == [None, "0"]
+    assert _made(tmp_path, _contract(label=label), [_event(None, "soon", code="death")], rows)[0] == [None, "0"]
+    assert _made(tmp_path, _contract(label=label), [undated, then], rows)[0] == ["1", "0"]
+    assert _made(tmp_path, _contract(label=label), [undated], rows)[1].counts == {("died", Reason.NO_TIME): 1}
+
+
+def test_a_label_counts_what_came_after_time_zero_in_whatever_stay(tmp_path: Path) -> None:
+    label = Label("died", (("0",), ("1",)), ("no", "yes"), codes=("death",), window=(0.0, 24.0))
+
+    def of(time: str, stay: str = "s9") -> list[object]:
+        contract = _contract(label=label, stay=True)
+        return _made(tmp_path, contract, [_event(None, time, code="death", stay=stay)])[0]
+
+    assert of(ZERO) == ["0"]
+    assert of("2024-03-01T12:00:00.000001") == ["1"]
+    assert of("2024-03-02T12:00:00") == ["1"]
+    assert of("2024-03-02T12:00:00.000001") == ["0"]
+    assert of("2024-03-02") == ["1"]
+    assert of("2024-03-01") == ["0"]
+
+
+def test_a_number_out_of_range_is_not_used_and_is_told(tmp_path: Path) -> None:
+    events = [_event("5", "2024-03-01T08:00:00"), _event("41"), _event("730", unit="mg/dL")]
+
+    cells, losses = _made(tmp_path, _contract(_number()), events)
+
+    assert cells == [5.0]
+    assert losses.counts == {("glucose", Reason.OUT_OF_RANGE): 2}
+
+
+def test_an_event_that_is_told_twice_counts_once(tmp_path: Path) -> None:
+    events = [
+        *(_event("5"), _event("5"), _event(" 5 "), _event("5", "2024-03-01T11:00")),
+        *(_event("6"), _event("5", unit="mmol/L"), _event("5", code="loinc:2345-7"), _event("5", stay="s0")),
+        _event("5", "2024-03-01T11:00:01"),
+    ]
+
+    assert _made(tmp_path, _contract(_number(Pick.COUNT)), events)[0] == [6.0]
+
+
+def test_a_column_whose_events_are_all_lost_for_one_reason_is_refused(tmp_path: Path) -> None:
+    events = [_event(f"{value}", unit="furlong") for value in range(11)]
+
+    with pytest.raises(SourceDataError, match="all 11 events of 'glucose' are lost, each because it has a unit"):
+        _made(tmp_path, _contract(_number()), events)
+    assert _made(tmp_path, _contract(_number()), [*events, _event("5")])[0] == [5.0]
+    assert _made(tmp_path, _contract(_number()), events[:10])[0] == [None]
 
 
 @pytest.mark.parametrize(
@@ -151,8 +207,8 @@ def test_counts_take_events_whatever_their_value_and_unit(tmp_path: Path) -> Non
         ("2024-02-29T12:00:00", True),
         ("2024-03-01T12:00:00", True),
         ("2024-03-01T12:00:00.000001", False),
-        ("2024-03-01", True),
-        ("2024-03-02", False),
+        ("2024-02-29", True),
+        ("2024-03-01", False),
     ],
 )
 def test_a_window_has_both_its_ends_and_not_a_microsecond_more(tmp_path: Path, time: str, counts: bool) -> None:
@@ -174,11 +230,15 @@ def test_offsets_from_utc_count_and_must_be_on_both_sides(tmp_path: Path) -> Non
 
     within, losses = _made(tmp_path, contract, [_event("5", "2024-03-01T07:00:00-05:00")], aware)
     after, _ = _made(tmp_path, contract, [_event("5", "2024-03-01T07:00:01-05:00")], aware)
-    unknown, lost = _made(tmp_path, contract, [_event("5", "2024-03-01T07:00:00")], aware)
+    events = [_event("5", "2024-03-01T07:00:00"), _event("6", "2024-03-01T07:00:00-05:00")]
+    some, lost = _made(tmp_path, contract, events, aware)
 
-    assert (within, after, unknown) == ([5.0], [None], [None])
+    assert (within, after, some) == ([5.0], [None], [6.0])
     assert not losses.counts
     assert lost.counts == {("glucose", Reason.NO_TIME): 1}
+    with pytest.raises(SourceDataError, match="the time zeros say their offset from UTC, and they do not") as failure:
+        _made(tmp_path, contract, events[:1], aware)
+    assert "zone = " in failure.value.hint
     with pytest.raises(SourceDataError, match="'admitted' say their offset from UTC, and others do not"):
         _made(tmp_path, contract, [], _rows(ZERO, "2024-03-01T13:00:00Z"))
 
@@ -229,11 +289,12 @@ def test_a_label_of_events_is_one_where_there_is_one_in_its_window(tmp_path: Pat
 
 def test_only_events_of_the_same_stay_count_where_stays_are_told_apart(tmp_path: Path) -> None:
     contract = _contract(_number(), stay=True)
-    events = [_event("5", stay="s0"), _event("6", stay="s1"), _event("7")]
+    events = [_event("5", stay="s0"), _event("6", stay="s1"), _event("7", "2024-03-01T10:00:00")]
 
     cells, _ = _made(tmp_path, contract, events, _rows(ZERO, ZERO, ZERO))
 
-    assert cells == [5.0, 6.0, None]
+    assert cells == [5.0, 6.0, 7.0]
+    assert _made(tmp_path, contract, events[:2], _rows(ZERO, ZERO, ZERO))[0] == [5.0, 6.0, None]
     with pytest.raises(SourceDataError, match="no event names its encounter") as failure:
         _made(tmp_path, contract, [_event("7")])
     assert "encounter = " in failure.value.hint

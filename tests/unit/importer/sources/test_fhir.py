@@ -92,7 +92,7 @@ def test_patients_are_rows(export: Path) -> None:
             "gender": None,
             "birthDate": None,
             "deceased": "true",
-            "deceasedDateTime": "2024-03-01T00:00:00Z",
+            "deceasedDateTime": "2024-03-01Z",
         },
     ]
     assert rejections == [Rejection(3, "(row)", Reason.DUPLICATE)]
@@ -113,7 +113,7 @@ def test_stays_are_rows_with_what_their_patient_says(export: Path) -> None:
     assert [row["encounter"] for row in rows] == ["s1", "s2"]
     first, second = rows
     assert (first["patient"], first["gender"], first["age"]) == ("p1", "male", "69")
-    assert (first["start"], first["end"]) == ("2020-06-15T08:00:00+02:00", "2020-06-20T00:00:00Z")
+    assert (first["start"], first["end"]) == ("2020-06-15T08:00:00+02:00", "2020-06-20Z")
     assert (first["class"], first["type"], first["status"]) == ("IMP", "loinc:2345-7", "finished")
     assert (second["patient"], second["start"], second["age"]) == ("none", None, None)
     assert rejections == [Rejection(3, "(row)", Reason.WITHDRAWN)]
@@ -132,7 +132,6 @@ def test_stays_are_rows_with_what_their_patient_says(export: Path) -> None:
         ({"valueInteger": 12345678901234567890}, "12345678901234567890", None),
         ({"valueBoolean": True}, "true", None),
         ({"valueString": "néant"}, "néant", None),
-        ({"dataAbsentReason": {"text": "unknown"}}, None, None),
     ],
 )
 def test_values(export: Path, elements: Json, value: str | None, unit: str | None) -> None:
@@ -163,31 +162,85 @@ def test_components_and_all_codes_are_events_of_their_own(export: Path) -> None:
     [
         (
             {"effectiveDateTime": "2024-03-01", "issued": "2024-03-02T08:00:00Z"},
-            "2024-03-01T00:00:00Z",
+            "2024-03-01Z",
             "2024-03-02T08:00:00Z",
         ),
         ({"effectiveDateTime": "2024-03"}, None, None),
         ({"effectiveDateTime": None, "effectiveInstant": "2024-03-01T10:00:00.5Z"}, "2024-03-01T10:00:00.5Z", None),
         (
             {"effectiveDateTime": None, "effectivePeriod": {"start": "2024-03-01", "end": "2024-03-05"}},
-            "2024-03-05T00:00:00Z",
+            "2024-03-05Z",
             None,
         ),
         ({"effectiveDateTime": None, "effectivePeriod": {"start": "2024-03-01"}}, None, None),
         (
             {"resourceType": "Condition", "onsetDateTime": "2024-01-01", "recordedDate": "2024-02-01"},
-            "2024-01-01T00:00:00Z",
-            "2024-02-01T00:00:00Z",
+            "2024-01-01Z",
+            "2024-02-01Z",
         ),
-        ({"resourceType": "Condition", "recordedDate": "2024-02-01"}, "2024-02-01T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ({"resourceType": "Condition", "recordedDate": "2024-02-01"}, "2024-02-01Z", "2024-02-01Z"),
         ({"resourceType": "Condition", "onsetString": "as a child"}, None, None),
     ],
 )
 def test_times(export: Path, elements: Json, happened: str | None, recorded: str | None) -> None:
     _lines(export / "a.ndjson", _observation(**elements))
 
-    assert [event[3] for event in _events(export.parent)[0]] == [happened]
+    assert [event[3] for event in _events(export.parent, time="happened")[0]] == [happened]
     assert [event[3] for event in _events(export.parent, time="recorded")[0]] == [recorded]
+
+
+@pytest.mark.parametrize(
+    ("onset", "recorded", "time"),
+    [
+        ("2024-01-01", "2024-02-01", "2024-02-01Z"),
+        ("2024-02-01", "2024-01-01", "2024-02-01Z"),
+        ("2024-02-01", "2024-02-01T10:00:00Z", "2024-02-01T10:00:00Z"),
+        ("2024-02-01T23:00:00-05:00", "2024-02-02T03:00:00Z", "2024-02-01T23:00:00-05:00"),
+        (None, "2024-02-01", "2024-02-01Z"),
+        ("2024-01-01", None, "2024-01-01Z"),
+        ("2024", "2024-02-01", "2024-02-01Z"),
+    ],
+)
+def test_a_condition_is_known_when_it_has_begun_and_is_recorded(
+    export: Path, onset: str | None, recorded: str | None, time: str
+) -> None:
+    _lines(export / "a.ndjson", _observation(resourceType="Condition", onsetDateTime=onset, recordedDate=recorded))
+
+    assert [event[3] for event in _events(export.parent)[0]] == [time]
+
+
+def test_only_confirmed_conditions_count_and_a_value_that_is_said_to_be_absent_is_no_event(export: Path) -> None:
+    def condition(*status: str) -> Json:
+        codes = [{"code": code} for code in status]
+        return _observation(resourceType="Condition", verificationStatus={"coding": codes}, onsetDateTime="2024-01-01")
+
+    absent: Json = {"dataAbsentReason": {"text": "unknown"}}
+    component: Json = {"code": GLUCOSE, "valueInteger": 5}
+    _lines(
+        export / "a.ndjson",
+        *(condition("confirmed"), condition("differential"), condition("provisional")),
+        *(_observation(**absent), _observation(**absent, component=[component, {"code": GLUCOSE, **absent}])),
+    )
+
+    events, rejections = _events(export.parent)
+
+    assert [(event[0], event[5]) for event in events] == [(1, None), (5, "5")]
+    assert rejections == [Rejection(row, "(row)", Reason.UNCONFIRMED) for row in (2, 3)]
+
+
+def test_a_zone_makes_times_local(export: Path) -> None:
+    _lines(
+        export / "a.ndjson",
+        _observation(effectiveDateTime="2024-07-01T22:30:00Z"),
+        _stay("s", period={"start": "2024-01-01T23:30:00Z"}),
+    )
+
+    assert [event[3] for event in _events(export.parent, zone="Europe/Berlin")[0]] == ["2024-07-02T00:30:00"]
+    assert [row["start"] for row in _read(export.parent, rows="Encounter", zone="Europe/Berlin")[0]] == [
+        "2024-01-02T00:30:00"
+    ]
+    with pytest.raises(UsageError, match="no time zone 'Nowhere/Here'"):
+        _events(export.parent, zone="Nowhere/Here")
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,19 @@ def test_a_code_can_stand_for_all_concepts_below_it(
     assert sum(source.losses.counts.values()) == 1
 
 
+def test_times_with_a_zone_stay_exact_and_can_become_local(tmp_path: Path) -> None:
+    terms = _with(_parquet(tmp_path, TABLES), domains=("measurement",))
+    path = tmp_path / "cdm" / "measurement.parquet"
+    aware = pl.col("measurement_datetime").str.to_datetime(time_zone="UTC")
+    pl.read_parquet(path).with_columns(
+        aware.dt.convert_time_zone("America/New_York"), pl.col("measurement_date").str.to_datetime()
+    ).write_parquet(path)
+
+    assert {event[2] for event in _events(tmp_path, terms)} == {"2020-06-14T23:00:00Z", "2020-06-14", "2020-01-01"}
+    local = _events(tmp_path, _with(terms, zone="Europe/Berlin"))
+    assert {event[2] for event in local} == {"2020-06-15T01:00:00", "2020-06-14", "2020-01-01"}
+
+
 def test_without_a_table_of_concepts_the_commonest_units_are_known(tmp_path: Path) -> None:
     terms = _csv(tmp_path, {name: table for name, table in TABLES.items() if name != "concept"})
 
