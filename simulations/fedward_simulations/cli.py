@@ -76,7 +76,12 @@ def import_file(
     order = order_of(
         source, contract, site, mapping=mapping, separator="", limits=Limits(max_rejected=max_rejected), dry_run=False
     )
-    report = import_into(data, site, partial(import_here, order))
+    try:
+        report = import_into(data, site, partial(import_here, order))
+    except KeyboardInterrupt:
+        before = (data / site / "import.json").exists()
+        say(f"stopped. {f'The earlier import in {data / site} is as it was' if before else 'Nothing was kept'}.")
+        raise
     say(f"{site}: {report.accepted} rows fit the contract, {report.rejected} were rejected")
     next_step(f"fedward-sim run {contract} --data {data}", "once every site of the study has data")
 

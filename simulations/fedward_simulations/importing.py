@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -22,12 +23,25 @@ _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 def import_into(data: Path, site: str, importer: Callable[[Path], ImportReport]) -> ImportReport:
     """Runs `importer` on an empty inbox and moves what it made to ``data/site``, replacing an earlier one.
 
+    Where it fails or is stopped, folders that were made for it are removed again.
+
     Raises:
         UsageError: `site` is no site name, or the importer finds fault.
     """
     if not _SITE.fullmatch(site):
         raise UsageError(f"{site!r} cannot name a site", hint="Use a-z, 0-9 and -, as the study does.")
+    made = [folder for folder in (data, *data.parents) if not folder.exists()]
     data.mkdir(parents=True, exist_ok=True)
+    try:
+        return _imported(data, site, importer)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
+def _imported(data: Path, site: str, importer: Callable[[Path], ImportReport]) -> ImportReport:
     with tempfile.TemporaryDirectory(dir=data, prefix=".inbox-") as inbox:
         report = importer(Path(inbox))
         if report.folder is None:

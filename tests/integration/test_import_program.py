@@ -209,7 +209,7 @@ def _runs(process: int) -> bool:
 _ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT x FROM c WHERE x > 1"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_command_is_stopped_while_a_database_hangs(
     tmp_path: Path, home: SiteHome, number: signal.Signals, code: int
 ) -> None:
@@ -228,8 +228,9 @@ def test_the_command_is_stopped_while_a_database_hangs(
         assert processes.stop("import", number) == code
         wait_for(lambda: not _runs(worker), "the worker's end")
 
-        assert ("stopped" in processes.log("import")) == (number is signal.SIGINT)
+        assert "stopped" in processes.log("import")
         assert "Traceback" not in processes.log("import")
+    assert list(scratch.iterdir()) == [scratch / "lock"]
     assert {path for path in _left(home) if not path.startswith(".importing/")} == set()
     assert _run(_order(tmp_path), home).is_dir()
     assert list(scratch.iterdir()) == [scratch / "lock"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["import_file", "import_progress"]
 
 _LIMITS = "Limits"
+_ENDED = 128 + signal.SIGTERM
 
 
 def import_file(
@@ -112,18 +115,39 @@ def import_file(
 
 @contextmanager
 def import_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error while a source is read; what it yields is told how far, and of how much (0: unknown)."""
+    """A bar on standard error while a source is read; what it yields is told how far, and of how much (0: unknown).
+
+    SIGTERM ends what runs meanwhile as Ctrl-C does: everything is cleaned up, and the exit status is 143.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn())
     try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with _told_to_end(), Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)
             yield lambda done, of: bar.update(task, completed=done, total=of or None)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         say("stopped. Nothing was written. Run the same command again.")
         raise
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Makes SIGTERM an exception, once, so that folders and the worker are cleaned up on the way out."""
+
+    def end(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(_ENDED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _warn(outcome: Outcome) -> None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from fedward_client.importer.events.made import event_columns
 from fedward_client.importer.mapping import ROW_NUMBER, Answer
 from fedward_client.importer.mapping import Mapping as SiteMapping
-from fedward_client.importer.sources.columns import positions
+from fedward_client.importer.sources.columns import like_values, positions
 from fedward_shared.contracts.arrays import Series, Text
 from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
 from fedward_shared.errors import SourceDataError, UsageError
@@ -133,7 +133,7 @@ def _check_found(plan: Plan, columns: Sequence[str]) -> None:
         if reading.source in columns or not reading.source:
             continue
         if reading.source != reading.name:
-            near = difflib.get_close_matches(reading.source, columns, n=1)
+            near = [] if like_values(columns) else difflib.get_close_matches(reading.source, columns, n=1)
             raise SourceDataError(
                 f"the mapping says that {reading.name!r} is {reading.source!r}, and the source has no such column",
                 hint=f"Is it {near[0]!r}?" if near else "Correct [columns] in the mapping.",
@@ -148,6 +148,7 @@ def check_answers(contract: DataContract, mapping: SiteMapping) -> None:
         UsageError: one is not.
     """
     names = contract_names(contract)
+    dated = _dated(contract)
     spelt = {column.name for column in contract.columns} | {contract.label.column, contract.split}
     spelt |= {rule.column for rule in contract.include}
     measured = {column.name for column in contract.columns if isinstance(column, NumberColumn)}
@@ -160,7 +161,20 @@ def check_answers(contract: DataContract, mapping: SiteMapping) -> None:
             raise UsageError(f"the mapping answers for {name!r}, which the contract does not have", hint=offered)
         if answer.unit and name not in measured:
             raise UsageError(f"the mapping gives {name!r} a unit, but it is no measured number")
+        if answer.form and name not in dated:
+            raise UsageError(
+                f"the mapping gives {name!r} a form of dates, but it is no column of dates and times",
+                hint=f"There are: {', '.join(sorted(dated))}." if dated else "Only rows without events can have one.",
+            )
         if answer.values and name not in spelt | measured:
             raise UsageError(f"the mapping replaces values of {name!r}, which has no list of values")
         if answer.source == ROW_NUMBER and name != contract.patient:
             raise UsageError(f"only the patient can be {ROW_NUMBER!r}, not {name!r}")
+
+
+def _dated(contract: DataContract) -> frozenset[str]:
+    """The columns of dates and times; none where events are matched to them, which must be ISO 8601."""
+    if not contract.time_zero or isinstance(contract.form, Series) or event_columns(contract):
+        return frozenset()
+    times = {column.timing.time for column in contract.columns if column.timing}
+    return frozenset({contract.time_zero, contract.label.time, *times} - {""})

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from fedward_client.importer.mapping import ROW_NUMBER, Mapping
 from fedward_client.importer.preflight.findings import Defect, Finding, Kind, Proposal, Severity
 from fedward_client.importer.preflight.profile import Profile
+from fedward_client.importer.sources.columns import NAME_THEM, no_header
 from fedward_shared.contracts.cohort import DataContract
 
 __all__ = ["alike_columns", "guess_columns"]
@@ -33,7 +34,6 @@ _SAME_THING = (
 _ALIKE = 0.6
 _MOST_CHOICES = 6
 _SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ","}
-_VALUE = re.compile(r"[\s+-]*[0-9][0-9.,eE:/T+-]*|nan|null|none|na|", re.IGNORECASE)
 
 
 def guess_columns(profile: Profile, contract: DataContract, mapping: Mapping) -> Iterator[Finding]:
@@ -51,13 +51,13 @@ def guess_columns(profile: Profile, contract: DataContract, mapping: Mapping) ->
             Proposal(Kind.OPTION, "", option=("separator", separator), strong=True, choices=(separator,)),
         )
         return
-    if sum(bool(_VALUE.fullmatch(name)) for name in profile.columns) > len(profile.columns) / 2:
+    if no_header(profile.columns):
         yield Finding(
             Severity.STOPS,
             Defect.ABSENT_COLUMN,
             "",
             "the first row of the source seems to hold values, not the columns' names",
-            'Name the columns in their order: header = ["age", "sex", …] in [source] options.',
+            NAME_THEM,
         )
         return
     taken = {mapping.answer(name).source or name for name in _named(contract)} & set(profile.columns)

@@ -17,6 +17,7 @@ from fedward_client.importer.order import ImportOrder, Limits
 from fedward_client.importer.program.confinement import NOTHING, Confined, Confinement, Forbidden
 from fedward_client.importer.program.order_document import order_to, written_from
 from fedward_client.importer.program.running import Outcome, run_confined
+from fedward_client.importer.program.watch import check_room
 from fedward_client.importer.report import ImportReport, Written
 from fedward_client.importer.sources.addresses import address_of, password_for, password_variable
 from fedward_shared.contracts.arrays import Series, Text
@@ -78,6 +79,7 @@ def import_confined(
             written = run(confinement_of(order, Path(scratch).resolve(), forbidden, files=files, unsafe=unsafe))
         return written.report
     with Staging(inbox.absolute(), clock) as staging:
+        check_room(staging.folder.parent)
         written = run(confinement_of(order, staging.folder, forbidden, files=files, unsafe=unsafe))
         check_left(staging.folder, written.files, order.limits)
         record, folder = staging.publish(

@@ -58,6 +58,7 @@ def mapping_to(mapping: Mapping) -> dict[str, Any]:
                 "unit": answer.unit,
                 "missing": list(answer.missing),
                 "values": dict(answer.values),
+                "form": answer.form,
             }
             for name, answer in mapping.columns.items()
         },
@@ -72,7 +73,7 @@ def mapping_from(document: dict[str, Any]) -> Mapping:
         files=None if document["files"] is None else Path(document["files"]),
         decimal=document["decimal"],
         columns={
-            name: Answer(answer["source"], answer["unit"], tuple(answer["missing"]), answer["values"])
+            name: Answer(answer["source"], answer["unit"], tuple(answer["missing"]), answer["values"], answer["form"])
             for name, answer in document["columns"].items()
         },
     )

@@ -12,12 +12,13 @@ from pathlib import Path
 from fedward_client.importer.order import Limits
 from fedward_shared.errors import ImporterError
 
-__all__ = ["Watch", "limit_reached", "written_bytes"]
+__all__ = ["Watch", "check_room", "limit_reached", "written_bytes"]
 
 _OUTPUT_PAUSE = 0.25
 _MB = 1_000_000
 _KIB = 1024
 _RESERVE = 500 * _MB
+_MAKE_ROOM = f"Make room: {_RESERVE // _MB} MB stay free, for a site whose ledger cannot be written stops."
 _MOST_ENTRIES = 100_000
 _COUNTED = ("RssAnon", "RssShmem")  # pages of mapped files can be dropped at any time, and are
 
@@ -58,9 +59,24 @@ class Watch:
                 raise limit_reached("output", self._limits)
             if _free(self._staging) < min(_RESERVE, self._free - _MB):
                 raise ImporterError(
-                    "the disk is nearly full, so the importer was ended; nothing was imported",
-                    hint=f"Make room: {_RESERVE // _MB} MB stay free, for a site whose ledger cannot be written stops.",
+                    f"the disk of {self._staging.parent} is nearly full ({_free(self._staging) // _MB} MB are free), "
+                    "so the importer was ended; nothing was imported",
+                    hint=_MAKE_ROOM,
                 )
+
+
+def check_room(folder: Path) -> None:
+    """Refuses to begin where the reserve is not free.
+
+    Raises:
+        ImporterError: the disk of `folder` is too full.
+    """
+    free = _free(folder)
+    if free < _RESERVE:
+        raise ImporterError(
+            f"the disk of {folder} is nearly full ({free // _MB} MB are free), so nothing was imported",
+            hint=_MAKE_ROOM,
+        )
 
 
 def limit_reached(limit: str, limits: Limits) -> ImporterError:

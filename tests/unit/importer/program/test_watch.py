@@ -9,7 +9,7 @@ import pytest
 
 from fedward_client.importer.order import Limits
 from fedward_client.importer.program import watch
-from fedward_client.importer.program.watch import Watch, limit_reached, written_bytes
+from fedward_client.importer.program.watch import Watch, check_room, limit_reached, written_bytes
 from fedward_shared.errors import ImporterError
 
 
@@ -64,5 +64,20 @@ def test_a_disk_that_fills_up_ends_the_import_and_a_full_one_that_stays_so_does_
     eyes.check()
 
     free[0] -= 2_000_000
-    with pytest.raises(ImporterError, match="disk is nearly full"):
+    with pytest.raises(ImporterError, match="nearly full") as caught:
         eyes.check()
+    assert str(tmp_path.parent) in caught.value.message
+    assert "(98 MB are free)" in caught.value.message
+
+
+def test_an_import_does_not_begin_on_a_disk_without_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [500_000_000]
+    monkeypatch.setattr(watch, "_free", lambda _folder: free[0])
+    check_room(tmp_path)
+
+    free[0] -= 1
+    with pytest.raises(ImporterError, match="nearly full \\(499 MB are free\\)") as caught:
+        check_room(tmp_path)
+    assert str(tmp_path) in caught.value.message
