@@ -275,7 +275,7 @@ def test_any_time_that_python_writes_is_read(when: datetime, minutes: int | None
     found = read_moments(pl.Series([written, "2026-01-01"]), frozenset()).row(0)
 
     utc = when.replace(tzinfo=zone or UTC).astimezone(UTC)
-    assert found == ((utc - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), zone is not None, False)
+    assert found[:3] == ((utc - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), zone is not None, False)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

@@ -27,7 +27,10 @@ _JUDGED = (ROW, "patient", "encounter", "time", "measure", "number", "text", "sa
 _FEW = 10
 """So many events may be lost for one reason, and none used, before that is taken to be the reader's mistake."""
 
-_ZONE = 'Say in the mapping where the times are local: zone = "Europe/Berlin" (or another) turns them into local times.'
+_ZONE = (
+    "Say in the mapping, at the source whose times have an offset, where they are local: "
+    'zone = "Europe/Berlin" (or another). Where its type has no such option, write both in one way.'
+)
 
 
 class EventReader:
@@ -206,8 +209,8 @@ class EventReader:
     def _outside(self) -> pl.Expr:
         lows, highs = zip(*(measure.limits or (float("-inf"), float("inf")) for measure in self._measures), strict=True)
         places = list(range(len(self._measures)))
-        low = pl.col("measure").replace_strict(places, lows, return_dtype=pl.Float64)
-        high = pl.col("measure").replace_strict(places, highs, return_dtype=pl.Float64)
+        low = pl.col("measure").replace_strict(places, [*map(float, lows)], return_dtype=pl.Float64)
+        high = pl.col("measure").replace_strict(places, [*map(float, highs)], return_dtype=pl.Float64)
         return ~pl.col("number").is_between(low, high)
 
     def _convert(self, cells: pl.DataFrame) -> pl.DataFrame:
