@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["import_file", "import_progress"]
 
 _LIMITS = "Limits"
+_REJECTED = 0.2
 _ENDED = 128 + signal.SIGTERM
 
 
@@ -46,7 +47,7 @@ def import_file(
     separator: Annotated[str, typer.Option("--separator", help="Between cells, if not found: , or ; or tab.")] = "",
     max_rejected: Annotated[
         float, typer.Option("--max-rejected", help="The largest share of rows that may be rejected.")
-    ] = 0.2,
+    ] = _REJECTED,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only; write nothing.")] = False,
     memory_limit: Annotated[
         str, typer.Option("--memory-limit", help="Memory that reading may take.", rich_help_panel=_LIMITS)
@@ -91,7 +92,7 @@ def import_file(
     if not dry_run:
         site.load()
     order = order_of(source, contract, data_set, mapping=mapping, separator=separator, limits=limits, dry_run=dry_run)
-    with import_progress("Checking rows") as progress:
+    with _with_preflight(source, contract, mapping), import_progress("Checking rows") as progress:
         report = import_confined(
             order,
             site.inbox,
@@ -104,7 +105,10 @@ def import_file(
     if dry_run:
         say("A dry run: nothing was written.")
         words = ["fedward-site", "import", *([source] if source else []), "--contract", str(contract)]
-        words += ["--data-set", data_set, *(["--mapping", str(mapping)] if mapping else []), "--home", str(home)]
+        words += ["--data-set", data_set, *(["--mapping", str(mapping)] if mapping else [])]
+        words += ["--separator", separator] if separator else []
+        words += ["--max-rejected", f"{max_rejected:g}"] if max_rejected != _REJECTED else []
+        words += ["--home", str(home)]
         next_step(shlex.join(words))
         return
     say(f"Imported as {data_set}, version {(report.version or '')[:16]}")
@@ -130,6 +134,20 @@ def import_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     except (KeyboardInterrupt, SystemExit):
         say("stopped. Nothing was written. Run the same command again.")
         raise
+
+
+@contextmanager
+def _with_preflight(source: str, contract: Path, mapping: Path | None) -> Iterator[None]:
+    """Says of data that do not fit which command tells why."""
+    from fedward_shared.errors import SourceDataError
+
+    words = ["fedward-site", "preflight", str(contract), *([source] if source else [])]
+    words += ["--mapping", str(mapping)] if mapping else []
+    try:
+        yield
+    except SourceDataError as error:
+        told = f"{shlex.join(words)} says which columns and why."
+        raise SourceDataError(error.message, hint="\n".join(filter(None, (error.hint, told)))) from error
 
 
 @contextmanager

@@ -57,8 +57,12 @@ def join(
     say(f"  keys             made here, in {home}; they never leave it")
     say(f"  policy           {SiteHome(home).policy_toml}: read it with your data protection officer")
     next_step(
-        f"fedward-site import FILE --home {home}" if not again else f"fedward-site run --home {home}",
-        "reads this hospital's data" if not again else "restart it if it is running: it then uses the new certificate",
+        f"fedward-site import FILE --contract study.toml --data-set NAME --home {home}"
+        if not again
+        else f"fedward-site run --home {home}",
+        "reads this hospital's data; NAME is your own for them"
+        if not again
+        else "restart it if it is running: it then uses the new certificate",
     )
 
 

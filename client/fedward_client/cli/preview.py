@@ -64,6 +64,17 @@ def _what(view: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {column['name']:<{name_width}}  {column['values']}{unit}"
     if len(columns) > _MOST_ROWS:
         yield f"  and {len(columns) - _MOST_ROWS} more (--json lists them all)"
+    also = view.get("also_read", ())
+    if also:
+        yield "It also reads, besides the inputs:"
+        width = max(len(name) for name, _ in also)
+        yield from (f"  {name:<{width}}  {why}" for name, why in also[:_MOST_ROWS])
+        if len(also) > _MOST_ROWS:
+            yield f"  and {len(also) - _MOST_ROWS} more (--json lists them all)"
+    rules = view.get("rules", ())
+    yield from rules[:_MOST_ROWS]
+    if len(rules) > _MOST_ROWS:
+        yield f"and {len(rules) - _MOST_ROWS} more rules (--json lists them all)"
     if view["patient_column"]:
         yield f"Column {view['patient_column']} tells which records are one patient's; it never leaves."
     else:

@@ -104,7 +104,10 @@ def show(study: _StudyArgument = "", json: _JsonOption = False, home: HomeOption
     elif not view["data_sets"]:
         next_step(f"fedward-site import FILE --contract STUDY.toml --data-set NAME --home {home}", "data first")
     else:
-        chosen = fitting[0] if fitting else view["data_sets"][0]["data_set"]
+        names = fitting or [choice["data_set"] for choice in view["data_sets"]]
+        if len(names) > 1:
+            say(f"\nIt may train on one of: {', '.join(names)}")
+        chosen = names[0] if len(names) == 1 else "NAME"
         next_step(
             f'fedward-site study approve {name} --data-set {chosen} --by "YOUR NAME" --home {home}',
             f"or: fedward-site study reject {name}",

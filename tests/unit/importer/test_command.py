@@ -57,6 +57,21 @@ def test_a_dry_run_needs_no_site_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_the_command_after_a_dry_run_is_the_same_one(tmp_path: Path) -> None:
+    content = (HEADER + ROWS).replace(",", ";")
+    result = _run(tmp_path, tmp_path / "none", content, "--dry-run", "--separator", ";", "--max-rejected", "0.5")
+
+    last = result.output.strip().splitlines()[-1]
+    assert "--separator ';' --max-rejected 0.5 --home" in last
+
+
+def test_data_that_do_not_fit_lead_to_preflight(tmp_path: Path, home: Path) -> None:
+    result = _run(tmp_path, home, HEADER.replace("age", "years") + ROWS)
+
+    assert isinstance(result.exception, SourceDataError)
+    assert f"fedward-site preflight {tmp_path / 'study.toml'} {tmp_path / 'cohort.csv'}" in result.exception.hint
+
+
 def test_patients_on_both_sides_of_the_split_are_warned_of(tmp_path: Path, home: Path) -> None:
     result = _run(tmp_path, home, HEADER + ROWS + "p1,test,51,1,1\n")
 

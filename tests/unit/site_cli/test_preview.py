@@ -14,6 +14,8 @@ from fedward_client.cli import study as study_cli
 from fedward_client.cli.app import app
 from fedward_client.cli.preview import describe, percent
 from fedward_client.cli.words import epsilon, size
+from fedward_client.vault.office.preview import _also_read, _rules
+from fedward_shared.contracts.cohort import DataContract, DataKind, Holdout, Label, NumberColumn, Rule, Timing
 from fedward_shared.errors import FedwardError
 
 VIEW: dict[str, Any] = {
@@ -178,6 +180,44 @@ def test_saying_no_at_the_question_approves_nothing(answers: dict[str, Any]) -> 
 def test_show_ends_with_the_command_that_approves(answers: dict[str, Any]) -> None:
     last = run("study", "show", "abab").strip().splitlines()[-1]
     assert last.startswith(f"Next: fedward-site study approve {'ab' * 8} --data-set cardio --by")
+
+
+def test_several_data_sets_that_fit_are_left_to_the_person(answers: dict[str, Any]) -> None:
+    (one,) = VIEW["data_sets"]
+    answers["show"] = {**VIEW, "data_sets": [one, {**one, "data_set": "renal"}]}
+    told = run("study", "show", "abab")
+    assert "cardio, renal" in told
+    assert "--data-set NAME --by" in told.strip().splitlines()[-1]
+
+
+def test_what_else_is_read_and_the_rules_are_said() -> None:
+    told = text(also_read=[["drawn_at", "when age was taken"]], rules=["Only records whose age is at least 18"])
+    assert "drawn_at  when age was taken" in told
+    assert "Only records whose age is at least 18" in told
+    assert "also reads" not in text()
+
+
+def test_the_view_has_all_columns_that_are_read_and_all_rules() -> None:
+    timed = NumberColumn("crea", "mg/dL", 0.0, 20.0, 1.0, 1.0, timing=Timing((-24.0, 0.0), "crea_at"))
+    label = Label("died", (("0",), ("1",)), ("no", "yes"), time="died_at", window=(0.0, 720.0))
+    data = DataContract(
+        DataKind.TABLE,
+        label,
+        (timed,),
+        patient="p",
+        encounter="stay",
+        time_zero="admitted",
+        holdout=Holdout(0.2, "k"),
+        include=(Rule("age", minimum=18.0), Rule("ward", values=("a", "b"))),
+    )
+    assert [name for name, _ in _also_read(data)] == ["stay", "admitted", "died_at", "crea_at", "age", "ward"]
+    assert list(_rules(data)) == [
+        "crea counts from -24 to 0 hours after time zero",
+        "died counts from 0 to 720 hours after time zero",
+        "Only records whose age is at least 18",
+        "Only records whose ward is a or b",
+        "20 % of patients are held out for testing, by a hash of their names",
+    ]
 
 
 def test_the_ledger_tells_infinity_as_null_in_json_and_as_a_sign_to_people(answers: dict[str, Any]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fedward_client.vault.books.studies import Dossier
 from fedward_client.vault.office.views import ColumnView, DataSetChoice, StudyView, TensorView
-from fedward_shared.contracts.cohort import CategoryColumn, NumberColumn
+from fedward_shared.contracts.arrays import Series, Text
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
 from fedward_shared.contracts.study import TensorSpec
 
 __all__ = ["preview"]
@@ -63,7 +66,55 @@ def preview(
         unsafe_no_privacy=study.privacy.unsafe_no_privacy,
         data_sets=data_sets,
         problems=problems,
+        also_read=tuple(_also_read(study.data)),
+        rules=tuple(_rules(study.data)),
     )
+
+
+def _also_read(data: DataContract) -> Iterator[tuple[str, str]]:
+    """Columns that are read and are neither inputs nor the label, nor tell patients apart."""
+    if data.encounter:
+        yield data.encounter, "tells a patient's stays apart"
+    if data.time_zero:
+        yield data.time_zero, "the moment of prediction, from which windows count"
+    if data.label.time:
+        yield data.label.time, "when the outcome happened"
+    for column in data.columns:
+        if column.timing and column.timing.time:
+            yield column.timing.time, f"when {column.name} was taken"
+    if data.form is not None and not isinstance(data.form, Series):
+        yield (data.form.column, "the text") if isinstance(data.form, Text) else (data.form.file, "each record's file")
+    if isinstance(data.form, Series):
+        for channel in data.form.channels:
+            yield channel.name, "a channel of the series, made of events"
+    inputs = {column.name for column in data.columns}
+    for name in dict.fromkeys(rule.column for rule in data.include if rule.column not in inputs):
+        yield name, "says who is in the cohort"
+
+
+def _rules(data: DataContract) -> Iterator[str]:
+    for column in data.columns:
+        if column.timing:
+            codes = f", of events with the codes {', '.join(column.timing.codes)}" if column.timing.codes else ""
+            yield f"{column.name} counts from {_window(column.timing.window)}{codes}"
+    if data.label.window:
+        codes = f", of events with the codes {', '.join(data.label.codes)}" if data.label.codes else ""
+        yield f"{data.label.column} counts from {_window(data.label.window)}{codes}"
+    if isinstance(data.form, Series):
+        yield f"events of the series count from {_window(data.form.window)}"
+    for rule in data.include:
+        if rule.values:
+            yield f"Only records whose {rule.column} is {' or '.join(rule.values)}"
+        else:
+            ends = [(rule.minimum, "at least"), (rule.maximum, "at most")]
+            told = " and ".join(f"{word} {end:g}" for end, word in ends if end is not None)
+            yield f"Only records whose {rule.column} is {told}"
+    if data.holdout:
+        yield f"{100 * data.holdout.share:g} % of patients are held out for testing, by a hash of their names"
+
+
+def _window(window: tuple[float, float]) -> str:
+    return f"{window[0]:g} to {window[1]:g} hours after time zero"
 
 
 def _column(column: NumberColumn | CategoryColumn) -> ColumnView:

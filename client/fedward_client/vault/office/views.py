@@ -120,6 +120,10 @@ class StudyView:
     data_sets: tuple[DataSetChoice, ...]
     problems: tuple[str, ...]
     """Why it could not be approved now; empty where it could."""
+    also_read: tuple[tuple[str, str], ...] = ()
+    """Columns that are read and are no inputs: each name, and what for."""
+    rules: tuple[str, ...] = ()
+    """Who is in the cohort, who is held out, and which events count: in words."""
 
 
 @dataclass(frozen=True, slots=True)
