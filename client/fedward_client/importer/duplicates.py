@@ -88,7 +88,8 @@ class Seen:
 
 def _by_region(words: Words) -> NDArray[np.int64]:
     """An order in which neighbours lie near each other in a table; equal words keep theirs. Scattered is far slower."""
-    return np.argsort((words >> _REGION_SHIFT).astype(np.uint8), kind="stable")
+    order: NDArray[np.int64] = np.argsort((words >> _REGION_SHIFT).astype(np.uint8), kind="stable")
+    return order
 
 
 class _Words:
@@ -146,7 +147,7 @@ class _Words:
         free = np.flatnonzero(self._table.take(at) == 0)
         places, numbers = at.take(free), np.arange(len(free), dtype=np.uint64)
         self._table[places[::-1]] = numbers[::-1]
-        return free[self._table.take(places) == numbers]
+        return free.take(np.flatnonzero(self._table.take(places) == numbers))
 
     def _further(
         self, on: NDArray[np.bool_], words: Words, rest: NDArray[np.int64], at: NDArray[np.int64]
