@@ -1,4 +1,4 @@
-"""Reads the next batch while the last one is checked and written: reading is one thread's work, the rest another's."""
+"""Makes the next piece while the last one is used: reading, checking and writing each have a thread of their own."""
 
 from __future__ import annotations
 

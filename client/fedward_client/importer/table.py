@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fedward_client.imported import TABLE_ROWS, table_name
 from fedward_client.importer.output import check_output
+from fedward_client.importer.read_ahead import read_ahead
 from fedward_shared.contracts.cohort import DataContract
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ def write_table(
 ) -> tuple[str, ...]:
     """Writes all rows into `folder` (None: nowhere) and gives the files' names; memory does not grow with the rows.
 
+    While a part is written, another thread makes the next one out of `tables`, which only that thread uses.
+
     Raises:
         SourceDataError: the files would hold more than `most` bytes.
     """
     columns = table_columns(contract)
     files: list[str] = []
     written = 0
-    for part in _parts(table.select(columns) for table in tables):
+    for part in read_ahead(_parts(table.select(columns) for table in tables)):
         if folder is None:
             continue
         path = folder / table_name(len(files))
@@ -64,9 +67,10 @@ def _parts(tables: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         held.append(table)
         height += table.height
         while height >= TABLE_ROWS:
-            whole = pl.concat(held)
-            yield whole.head(TABLE_ROWS).rechunk()
-            held = [whole.tail(height - TABLE_ROWS)]
             height -= TABLE_ROWS
+            last = held.pop()
+            inside = last.height - height
+            yield pl.concat([*held, last.head(inside)], rechunk=True)
+            held = [last.slice(inside)]
     if height:
-        yield pl.concat(held).rechunk()
+        yield pl.concat(held, rechunk=True)
