@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-__all__ = ["ROW_NUMBER", "Answer", "Mapping", "SourceTerms"]
+__all__ = ["DATE_FORMS", "ROW_NUMBER", "Answer", "Mapping", "SourceTerms"]
 
 ROW_NUMBER = "(row)"
 """What stands for a patient's name where each row of the source is a patient of its own.
 
 The name is then the record's number, counted from 1 at the first row below the header in every format. A row added on
 top gives all others another name, so that a split by `holdout` moves patients from training to testing."""
+
+_DATES = ("dd.mm.yyyy", "dd/mm/yyyy", "mm/dd/yyyy", "yyyymmdd")
+DATE_FORMS = (*(f"{date}{clock}" for date in _DATES for clock in ("", " hh:mm", " hh:mm:ss")), "excel")
+"""How a column of times may be written, beside ISO 8601."""
 
 Option = str | int | float | bool | tuple[str, ...]
 
@@ -39,13 +43,15 @@ class Answer:
     """`[columns.NAME]`: where and how the source has one column of the contract (inputs, label, patient, times …).
 
     `source` is the source's name for it (empty: the same name), `unit` the unit there (empty: the contract's),
-    `missing` further spellings of "not measured", `values` what a spelling there means in the contract's words.
+    `missing` further spellings of "not measured", `values` what a spelling there means in the contract's words,
+    `form` one of `DATE_FORMS`, how a column of times is written there (empty: ISO 8601).
     """
 
     source: str = ""
     unit: str = ""
     missing: tuple[str, ...] = ()
     values: Table[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

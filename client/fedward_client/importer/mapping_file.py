@@ -14,6 +14,9 @@
     source = "GESCHL"                  # the source's
     missing = ["9"]
     values = { "1" = "Male", "2" = "Female" }
+
+    [columns.admitted]
+    form = "dd.mm.yyyy hh:mm"          # how times are written, if not as ISO 8601
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from collections.abc import Mapping as Table
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 
-from fedward_client.importer.mapping import ROW_NUMBER, Answer, Mapping, Option, SourceTerms
+from fedward_client.importer.mapping import DATE_FORMS, ROW_NUMBER, Answer, Mapping, Option, SourceTerms
 from fedward_shared.contracts.arrays import Series
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
 from fedward_shared.errors import UsageError
@@ -38,7 +41,7 @@ LARGEST_MAPPING = 8 << 20
 """Bytes."""
 
 _TOP = ("decimal", "files", "source", "events", "columns")
-_ANSWER = ("source", "unit", "missing", "values")
+_ANSWER = ("source", "unit", "missing", "values", "form")
 _HEAD = (
     "# How this site's data say what the study asks. Nothing here leaves the site.",
     "# A column that is not named is read under the contract's own name, unit and spelling.",
@@ -158,7 +161,14 @@ class _Reader:
             unit=self.text(table, "unit", where),
             missing=self.texts(table, "missing", where),
             values=MappingProxyType(values),
+            form=self.form(table, where),
         )
+
+    def form(self, table: Table[str, object], where: str) -> str:
+        form = self.text(table, "form", where)
+        if form and form not in DATE_FORMS:
+            raise self.wrong(f"{where} form", "is no form of dates", f"There are: {', '.join(DATE_FORMS)}.")
+        return form
 
 
 def mapping_text(mapping: Mapping, contract: DataContract | None = None) -> str:
@@ -194,6 +204,8 @@ def _answer(answer: Answer) -> Iterator[str]:
         yield f"source = {_quoted(answer.source)}{comment}"
     if answer.unit:
         yield f"unit = {_quoted(answer.unit)}"
+    if answer.form:
+        yield f"form = {_quoted(answer.form)}"
     if answer.missing:
         yield f"missing = {_value(answer.missing)}"
     if answer.values:

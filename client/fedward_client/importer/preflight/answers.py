@@ -31,6 +31,8 @@ def apply(mapping: Mapping, proposal: Proposal) -> Mapping:
             answer = replace(answer, source=proposal.source or answer.source)
         case Kind.UNIT:
             answer = replace(answer, unit=proposal.unit)
+        case Kind.FORM:
+            answer = replace(answer, form=proposal.form)
         case Kind.SPELLINGS:
             answer = _with_spellings(answer, proposal)
     if answer == Answer():

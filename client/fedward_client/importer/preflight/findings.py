@@ -34,6 +34,8 @@ class Defect(StrEnum):
     SHIFTED_DIGITS = "shifted digits"
     DECIMAL_SIGN = "decimal sign"
     MISSING_CODES = "codes for missing"
+    TIMES = "times that are none"
+    THOUSANDS = "thousands separators"
     NOT_NUMBERS = "cells that are no numbers"
     OUT_OF_RANGE = "out of range"
     SPELLINGS = "unknown spellings"
@@ -52,6 +54,8 @@ class Defect(StrEnum):
     LABEL_DRIFT = "drift of the label"
     SIZE = "cohort size"
     OVER = "more records than are used"
+    NO_PATIENT = "rows without a patient"
+    LIKE_IDS = "ids that differ only in writing"
     DUPLICATES = "duplicates"
     SHARED_RECORDS = "equal records of different patients"
     CONFLICTS = "conflicting labels"
@@ -67,6 +71,8 @@ class Kind(StrEnum):
     """`unit`: what the source has."""
     DECIMAL = "decimal"
     """`decimal`, for the whole source."""
+    FORM = "form"
+    """`form`: how a column of times is written."""
     OPTION = "option"
     """`option`: a name and value of `[source]`."""
     SPELLINGS = "spellings"
@@ -86,6 +92,7 @@ class Proposal:
     source: str = ""
     unit: str = ""
     decimal: str = ""
+    form: str = ""
     option: tuple[str, str] | None = None
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()

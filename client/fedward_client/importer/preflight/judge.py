@@ -13,6 +13,7 @@ from fedward_client.importer.preflight.drift import drift_findings
 from fedward_client.importer.preflight.findings import Defect, Finding, Severity, Verdict
 from fedward_client.importer.preflight.leaks import leak_findings
 from fedward_client.importer.preflight.profile import Profile
+from fedward_client.importer.preflight.times_judged import time_findings
 from fedward_client.importer.quarantine import Reason
 from fedward_shared.contracts.arrays import Text
 from fedward_shared.contracts.cohort import DataContract
@@ -74,6 +75,7 @@ def _all(
     found = list(guess_columns(profile, contract, mapping))
     found += cohort_findings(profile, contract, site, max_rejected)
     found += cell_findings(profile, contract, mapping)
+    found += time_findings(profile)
     found += leak_findings(profile, contract)
     found += drift_findings(profile, contract)
     found += _arrays(profile, contract)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from fedward_client.importer.preflight.findings import Defect, Finding, Severity
 from fedward_client.importer.preflight.profile import Profile, Separation
+from fedward_client.importer.preflight.times_judged import unreadable_times
 from fedward_client.importer.quarantine import Reason
 from fedward_shared.contracts.cohort import DataContract, NumberColumn
 
@@ -125,7 +126,12 @@ def _of_column(one: Separation, contract: DataContract, direction: str) -> Itera
 
 
 def _times(profile: Profile, contract: DataContract) -> Iterator[Finding]:
-    windows = {column.name: column.timing.window for column in contract.columns if column.timing}
+    unread = unreadable_times(profile)
+    windows = {
+        column.name: column.timing.window
+        for column in contract.columns
+        if column.timing and not unread & {column.timing.time, contract.time_zero}
+    }
     for name, counts in profile.counts.items():
         timed = counts.valid + counts.outside_window
         if name in windows and timed and counts.outside_window > _LATE_SHARE * timed:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fedward_client.importer.mapping import Mapping
 from fedward_client.importer.order import ImportOrder
 from fedward_client.importer.preflight.answers import accepted, apply
+from fedward_client.importer.preflight.findings import Kind, Proposal
 from fedward_client.importer.preflight.judge import Judgement, judge
 from fedward_client.importer.preflight.profile import Profile
 from fedward_shared.contracts.cohort import DataContract
@@ -61,9 +62,13 @@ def strong_answers(look: Look) -> Mapping:
 
 
 def all_answers(look: Look) -> Mapping:
-    """Every proposal accepted, however weak its evidence."""
+    """Every proposal accepted, however weak its evidence; only which number is the day is left to a person."""
     mapping = look.mapping
     for finding in look.judgement.findings:
-        if finding.proposal:
+        if finding.proposal and not _coin_toss(finding.proposal):
             mapping = apply(mapping, finding.proposal)
     return mapping
+
+
+def _coin_toss(proposal: Proposal) -> bool:
+    return proposal.kind is Kind.FORM and not proposal.strong

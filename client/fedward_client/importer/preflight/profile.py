@@ -18,12 +18,14 @@ __all__ = [
     "CategoryFacts",
     "CohortFacts",
     "Composite",
+    "FormTrial",
     "LabelFacts",
     "Lost",
     "NumberFacts",
     "Profile",
     "Quarantined",
     "Separation",
+    "TimeFacts",
     "UnitTrial",
     "Unknown",
     "Unreadable",
@@ -213,6 +215,26 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class FormTrial:
+    """How many of a column's unreadable cells are dates in this form, and how many also with day and month swapped."""
+
+    form: str
+    cells: int
+    swapped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFacts:
+    """A column of dates and times: its non-empty `cells`, and those that are no time in the mapping's `form`."""
+
+    name: str
+    cells: int
+    unreadable: int
+    form: str = ""
+    trials: tuple[FormTrial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """One line of the quarantine list."""
 
@@ -240,6 +262,7 @@ class Profile:
     reasons: tuple[tuple[str, str, int], ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
     lost: tuple[Lost, ...] = ()
+    times: tuple[TimeFacts, ...] = ()
 
     @property
     def inputs(self) -> list[NumberFacts | CategoryFacts]:

@@ -26,6 +26,7 @@ from fedward_client.importer.preflight.profile import LabelFacts, NumberFacts, P
 from fedward_client.importer.preflight.raw_cells import raw_numbers, texts
 from fedward_client.importer.preflight.separation import columns_of, composites, separations, weight_of
 from fedward_client.importer.preflight.sketches import RowSample
+from fedward_client.importer.preflight.time_sketch import TimeSketch
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_client.importer.sources.source import ROW, Batch, rows_before
 from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
@@ -73,6 +74,8 @@ class Profiler:
         self._label = CategorySketch(contract.label.column, plan.label.source, contract.label.names)
         self._split = CategorySketch(plan.split.name, plan.split.source, _SPLIT) if plan.split else None
         self._cohort = CohortSketch(contract)
+        times = (plan.time_zero, *plan.times.values()) if contract.time_zero else ()
+        self._times = [TimeSketch(reading) for reading in times if reading and not reading.made]
         self._sample = RowSample(rows)
         self._counts: dict[str, Counts] = defaultdict(Counts)
         self._reasons: Counter[tuple[str, str]] = Counter()
@@ -85,6 +88,8 @@ class Profiler:
             self._counts[name] = self._counts[name] + counts
         self._note(checked.rejections)
         self._add_numbers(batch, checked)
+        for sketch in self._times:
+            sketch.add(batch.table[sketch.source])
         self._add_categories(batch, checked)
         self._sample.add(checked.table.select(columns_of(self._contract)))
 
@@ -108,6 +113,7 @@ class Profiler:
             split=self._split.facts(Counts()) if self._split else None,
             reasons=tuple((column, reason, count) for (column, reason), count in self._reasons.most_common()),
             quarantine=tuple(self._quarantine),
+            times=tuple(sketch.facts() for sketch in self._times),
         )
 
     def _number_facts(self, name: str, sketch: NumberSketch, sample: pl.DataFrame | None) -> NumberFacts:

@@ -42,6 +42,8 @@ def ask_all(
                 mapping = _ask_spellings(finding, profile, contract, mapping, ask)
             case Kind.UNIT:
                 mapping = _ask_unit(finding, mapping, ask)
+            case Kind.FORM:
+                mapping = _ask_form(finding, mapping, ask)
             case Kind.COLUMN:
                 mapping = _ask_column(finding, mapping, ask)
             case Kind.DECIMAL | Kind.OPTION | Kind.SPELLINGS:
@@ -58,6 +60,8 @@ def told(proposal: Proposal) -> str:
             said = f"[source] {' = '.join(proposal.option or ())}"
         case Kind.UNIT:
             said = f"{proposal.column} is in {proposal.unit}"
+        case Kind.FORM:
+            said = f"{proposal.column} is written as {proposal.form}"
         case Kind.COLUMN:
             said = f"{proposal.column} is the source's {shown(proposal.source)!r}" if proposal.source else ""
         case Kind.SPELLINGS:
@@ -83,6 +87,15 @@ def _ask_unit(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
     question = f"{sentence(finding.text)}. In which unit is it in the source?"
     unit = ask(question, (*proposal.choices, _SKIP), proposal.unit)
     return mapping if unit == _SKIP else apply(mapping, replace(proposal, unit=unit))
+
+
+def _ask_form(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
+    proposal = finding.proposal
+    if proposal is None:
+        return mapping
+    default = proposal.form if proposal.strong else _SKIP
+    form = ask(f"{sentence(finding.text)}. How is it written?", (*proposal.choices, _SKIP), default)
+    return mapping if form == _SKIP else apply(mapping, replace(proposal, form=form))
 
 
 def _ask_column(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
