@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fedward_simulations.inline import InlineRun
     from fedward_simulations.report.figures import Figures
 
-__all__ = ["Request", "RoundBar", "simulate"]
+__all__ = ["Request", "RoundBar", "simulate", "told"]
 
 _TWO_CLASSES = 2
 
@@ -105,11 +105,24 @@ def _alone(manifest: bytes, study: Study, folders: Mapping[str, Path], request: 
             reports = request.out / "reports" / f"seed-{seed}"
             runs.append(run_inline(manifest, folders, seed=seed, reports=reports, notify=bar.notify))
     _keep_model(runs[-1], request.out)
+    sites = {site: _site(site, runs) for site in study.site_names}
+    for line in told(sites):
+        say(line)
     return {
         "provenance": "inline simulation; figures are those of each site's own report",
         "round_seconds": [round(run.seconds, 3) for run in runs],
-        "sites": {site: _site(site, runs) for site in study.site_names},
+        "sites": sites,
     }
+
+
+def told(sites: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """The sites' AUC on their test rows, the mean over seeds; or that nothing was held out."""
+    areas = {site: [area for area in found.get("auc", ()) if area is not None] for site, found in sites.items()}
+    if not any(areas.values()):
+        yield "No AUC: no patients of two classes were held out for testing ([data] split or holdout)."
+        return
+    for site, values in areas.items():
+        yield f"{site}: AUC {sum(values) / len(values):.3f} on its test rows" if values else f"{site}: no AUC"
 
 
 def _site(site: str, runs: list[InlineRun]) -> dict[str, Any]:

@@ -25,6 +25,11 @@ def check_options(terms: SourceTerms, known: Options) -> None:
         UsageError: one is not.
     """
     for name, value in terms.options.items():
+        if name == "decimal":
+            raise UsageError(
+                "decimal is said of all numbers, and is no option of a source",
+                hint='It stands at the top of the mapping, above [source]: decimal = ","',
+            )
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             offered = ", ".join(sorted(known)) or "none"

@@ -17,7 +17,7 @@ from fedward_client.importer.mapping import SourceTerms
 from fedward_client.importer.sources.files import open_regular, source_path
 from fedward_client.importer.sources.options import Options, check_options
 from fedward_client.importer.sources.source import Source
-from fedward_shared.errors import UsageError
+from fedward_shared.errors import SourceDataError, UsageError
 
 __all__ = ["EVENTS", "SOURCES", "SourceClass", "open_events", "open_source"]
 
@@ -39,6 +39,8 @@ _LONG = "long.LongEvents"
 """Events as rows of a table: its options name the columns; all others are the table's (see `options.only`)."""
 
 _TABLES = ("csv", "parquet", "excel", "sql")
+_FOLDERS = ("omop", "fhir", "dicom")
+_ZIP, _OLD_EXCEL = b"PK\3\4", b"\xd0\xcf\x11\xe0"
 _ENDINGS = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -118,13 +120,36 @@ def _typed(terms: SourceTerms, folder: Path, offered: tuple[str, ...]) -> Source
 
 def _guess(path: Path) -> str:
     """By the name; where that says nothing, by the first bytes. The source itself checks that it was right."""
+    if path.is_dir():
+        raise UsageError(
+            f"{path} is a folder, and nothing says of what",
+            hint=f'Folders are read as {", ".join(_FOLDERS)}: say which, as type = "{_FOLDERS[0]}" in the mapping\'s '
+            "[source]. Of tables, name one file.",
+        )
     name = path.name.lower().removesuffix(".gz")
     known = _ENDINGS.get(Path(name).suffix)
-    if known:
+    if known and known != "excel":
         return known
     try:
         with open_regular(path) as file:
             start = file.read(4)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="Is it a file on a disk?") from error
-    return {b"PAR1": "parquet", b"PK\3\4": "excel", b"\xd0\xcf\x11\xe0": "excel"}.get(start, "csv")
+    if known:
+        _check_workbook(path.name, start)
+        return known
+    return {b"PAR1": "parquet", _ZIP: "excel", _OLD_EXCEL: "excel"}.get(start, "csv")
+
+
+def _check_workbook(name: str, start: bytes) -> None:
+    """What is called a workbook may be something else, by its first bytes."""
+    if start == _OLD_EXCEL:
+        raise SourceDataError(
+            f"{name} seems to be a workbook of the old kind (.xls), or one with a password",
+            hint="Save it as .xlsx, without a password, or as CSV.",
+        )
+    if start and b"\0" not in start and not start.startswith(_ZIP):
+        raise SourceDataError(
+            f"{name} is called a workbook, but seems to be text, such as CSV",
+            hint='Rename it to .csv, or say type = "csv" in the mapping\'s [source].',
+        )

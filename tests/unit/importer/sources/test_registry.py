@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
 import openpyxl
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 
 from fedward_client.importer.mapping import Option, SourceTerms
 from fedward_client.importer.sources.registry import EVENTS, SOURCES, open_events, open_source
-from fedward_shared.errors import UsageError
+from fedward_shared.errors import SourceDataError, UsageError
 
 
 @pytest.mark.parametrize("entry", sorted({*SOURCES.values(), *EVENTS.values()}))
@@ -80,3 +81,42 @@ def test_events_of_a_table_take_its_options_too(tmp_path: Path) -> None:
 def test_a_file_must_be_named(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError, match="needs a file"):
         open_source(SourceTerms(kind), tmp_path)
+
+
+def test_a_folder_is_told_which_types_take_folders(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder") as caught:
+        open_source(SourceTerms("", Path("export")), _with_folder(tmp_path))
+
+    assert "omop, fhir, dicom" in caught.value.hint
+
+
+def _with_folder(folder: Path) -> Path:
+    (folder / "export").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("t.xlsx", b"age,Zebra\n1,2\n", "seems to be text, such as CSV"),
+        ("t.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old kind"),
+    ],
+)
+def test_what_only_is_called_a_workbook_is_told_as_what_it_seems(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(SourceDataError, match=told) as caught:
+        open_source(SourceTerms("", Path(name)), tmp_path)
+
+    assert "Zebra" not in caught.value.diagnostics()
+
+
+def test_decimal_is_sent_to_the_top_of_the_mapping(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n1;2\n")
+
+    with pytest.raises(UsageError) as caught:
+        open_source(SourceTerms("csv", Path("t.csv"), MappingProxyType({"decimal": ","})), tmp_path)
+
+    assert "top of the mapping" in caught.value.hint
