@@ -18,6 +18,7 @@ from fedward_shared.console import next_step, say
 
 if TYPE_CHECKING:
     from fedward_client.home import SiteHome
+    from fedward_client.importer.mapping import Mapping
     from fedward_client.importer.order import ImportOrder
     from fedward_client.importer.preflight.looking import Look, Looking
     from fedward_client.importer.preflight.profile import Profile
@@ -29,12 +30,13 @@ __all__ = ["preflight"]
 
 _LIMITS = "Limits"
 _PROPOSED = ".proposed"
+_INTERRUPTED = 130
 
 
 def preflight(
     study: Annotated[Path, typer.Argument(help="The study file (study.toml), published or not.")],
     source: Annotated[
-        str, typer.Argument(help="A file or folder of data. Left out: the mapping's [source].", show_default=False)
+        str, typer.Argument(help="A file or folder of data. Left out: the mapping's \\[source].", show_default=False)
     ] = "",
     *,
     mapping: Annotated[
@@ -169,21 +171,39 @@ def _measure(home: SiteHome, *, unsafe: bool) -> Callable[[ImportOrder], Profile
 
 def _improve(looking: Looking, first: Look, path: Path, *, yes: bool) -> Look:
     """Answers by --yes or by a person are saved and used; without either, proposals go to a file of their own."""
-    from fedward_client.importer.preflight.looking import strong_answers
     from fedward_client.importer.preflight.questions import ask_all
 
     if yes:
-        last = looking.improved(first, strong_answers)
+        taken: list[str] = []
+        last = looking.improved(first, lambda look: _taken(look, taken))
+        if taken:
+            say("Answers taken, whose evidence is strong:")
+        for line in taken:
+            say(f"- {line}")
         _save(looking, last, path)
         return last
     if _at_terminal():
-        last = looking.improved(
-            first, lambda look: ask_all(look.judgement.findings, look.profile, looking.contract, look.mapping, _ask)
-        )
+        try:
+            last = looking.improved(
+                first, lambda look: ask_all(look.judgement.findings, look.profile, looking.contract, look.mapping, _ask)
+            )
+        except (typer.Abort, KeyboardInterrupt) as error:
+            say("\nInterrupted: none of these answers was saved.")
+            raise typer.Exit(_INTERRUPTED) from error
         _save(looking, last, path)
         return last
     _propose(looking, first, path)
     return first
+
+
+def _taken(look: Look, said: list[str]) -> Mapping:
+    """The mapping with every answer whose evidence is strong; in `said` a line for each."""
+    from fedward_client.importer.preflight.answers import accepted
+    from fedward_client.importer.preflight.questions import told
+
+    mapping, findings = accepted(look.mapping, look.judgement.findings)
+    said += filter(None, (told(one.proposal.surely()) for one in findings if one.proposal))
+    return mapping
 
 
 def _at_terminal() -> bool:
@@ -195,7 +215,10 @@ def _save(looking: Looking, last: Look, path: Path) -> None:
 
     if last.mapping.columns or last.mapping != looking.order.mapping:
         kept = save_mapping(path, last.mapping, looking.contract)
-        say(f"Answers are in {path}." + (f" What was there before: {kept}" if kept else ""))
+        say(
+            f"Answers are in {path}."
+            + (f" The file was rewritten without your own comments; as it was before: {kept}" if kept else "")
+        )
 
 
 def _propose(looking: Looking, first: Look, path: Path) -> None:
@@ -245,17 +268,23 @@ def _page_path(out: Path | None, home: SiteHome, study: str) -> Path:
     if not home.site_toml.exists():
         return Path(f"preflight-{study}.html")
     folder = home.reports / "preflight"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / f"{study}.html"
 
 
 def _write_page(looking: Looking, last: Look, study: Study, path: Path) -> Path:
     from fedward_client.importer.preflight.page import report_page
+    from fedward_shared.errors import UsageError
     from fedward_shared.files import write_atomic
 
     terms = last.mapping.source
     name = terms.path.name if terms and terms.path else "a database"
     made = f"{name}, {datetime.fromtimestamp(time.time(), UTC):%Y-%m-%d %H:%M} UTC"
     page = report_page(last.profile, last.judgement, looking.contract, looking.site, title=study.title, made=made)
-    write_atomic(path, page.encode())
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, page.encode())
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the report {path}: {error.strerror}", hint="Is the disk full? Name another place with --out."
+        ) from error
     return path

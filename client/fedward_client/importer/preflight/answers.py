@@ -16,7 +16,7 @@ from fedward_shared.files import write_atomic
 __all__ = ["OLD", "accepted", "apply", "save_mapping"]
 
 OLD = ".bak"
-"""What the name of the mapping before gets appended."""
+"""What the name of the mapping before gets appended; a further one gets a number after it."""
 
 
 def apply(mapping: Mapping, proposal: Proposal) -> Mapping:
@@ -61,11 +61,21 @@ def save_mapping(path: Path, mapping: Mapping, contract: DataContract) -> Path |
     before = path.read_bytes() if path.exists() else None
     kept = None
     if before is not None and before != content:
-        kept = path.with_name(path.name + OLD)
+        kept = _unused(path.with_name(path.name + OLD))
         write_atomic(kept, before)
     if before != content:
         write_atomic(path, content)
     return kept
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with the first number that no file has: what a person wrote is never overwritten."""
+    number = 1
+    found = path
+    while found.exists() or found.is_symlink():
+        number += 1
+        found = path.with_name(f"{path.name}{number}")
+    return found
 
 
 def _with_option(mapping: Mapping, option: tuple[str, str] | None) -> Mapping:

@@ -70,7 +70,9 @@ def _decimal(profile: Profile, mapping: SiteMapping) -> Finding | None:
 def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool, confirmed: bool) -> Iterator[Finding]:
     """Findings about one number column; `confirmed` where the mapping says that it has the contract's unit."""
     late = facts.counts.outside_window > facts.counts.valid
-    guess = None if late else guess_unit(facts, column)
+    if facts.thousands:
+        yield _thousands(facts)
+    guess = None if late or facts.thousands else guess_unit(facts, column)
     if guess:
         yield _unit(facts, guess, confirmed=confirmed)
     cells = facts.counts.valid + facts.counts.wrong
@@ -86,6 +88,17 @@ def _number(facts: NumberFacts, column: NumberColumn, *, decimal_told: bool, con
     if beyond > coded:
         yield _out_of_range(facts, beyond - coded, cells)
     yield from _empty(facts.name, facts.counts)
+
+
+def _thousands(facts: NumberFacts) -> Finding:
+    return Finding(
+        Severity.WRONG,
+        Defect.THOUSANDS,
+        facts.name,
+        f"{facts.thousands} cells of {facts.name} have exactly three digits after the sign that is read as the decimal "
+        "one, and are about a thousand times smaller than the other values: is it a thousands separator?",
+        "Settle this before an import, which would take them as decimals: export numbers without thousands separators.",
+    )
 
 
 def _codes(facts: NumberFacts, codes: Sequence[Unknown], cells: int, *, sure: bool) -> Finding:

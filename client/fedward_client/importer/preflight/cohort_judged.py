@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fedward_client.importer.preflight.findings import Defect, Finding, Severity
 from fedward_client.importer.preflight.profile import CohortFacts, Profile
+from fedward_client.importer.quarantine import Reason
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import SiteTerms
 
@@ -37,6 +38,31 @@ def _without_array(profile: Profile) -> int:
     return round(profile.cohort.accepted * lost / arrays.tried)
 
 
+def _without_patient(profile: Profile, contract: DataContract) -> Iterator[Finding]:
+    reason = str(Reason.NO_PATIENT)
+    rows = sum(count for column, why, count in profile.reasons if column == contract.patient and why == reason)
+    if rows:
+        yield Finding(
+            Severity.LOOK,
+            Defect.NO_PATIENT,
+            contract.patient or "",
+            f"{rows} rows have no patient's id in {contract.patient} (empty, too long, or with invisible characters)",
+            "An import leaves such rows out. Are they totals or notes at the end, or was the id lost in the export?",
+        )
+
+
+def _like_ids(profile: Profile, contract: DataContract) -> Iterator[Finding]:
+    if profile.like_ids:
+        yield Finding(
+            Severity.LOOK,
+            Defect.LIKE_IDS,
+            contract.patient or "",
+            f"{profile.like_ids} ids of {contract.patient} differ from another one only in leading zeros, a trailing "
+            '".0" or capital letters; are they one person?',
+            "A person under two ids counts as two, and may be in training and test at once. Write each id in one way.",
+        )
+
+
 def cohort_findings(
     profile: Profile, contract: DataContract, site: SiteTerms | None, max_rejected: float
 ) -> Iterator[Finding]:
@@ -44,6 +70,8 @@ def cohort_findings(
     cohort = profile.cohort
     if profile.columns and not profile.absent:
         yield from _taken(profile, max_rejected)
+        yield from _without_patient(profile, contract)
+        yield from _like_ids(profile, contract)
     if cohort.accepted:
         yield from _size(cohort, contract, site)
         yield from _patients(cohort, contract)

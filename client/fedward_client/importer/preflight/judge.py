@@ -35,7 +35,7 @@ _DEVIATION = (0.2, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Findings by severity. `stops` says that an import would stop with the mapping as it is."""
+    """Findings by severity. `stops`: an import would stop with the mapping as it is, or would read numbers wrongly."""
 
     findings: tuple[Finding, ...]
     stops: bool
@@ -54,7 +54,8 @@ def judge(
     told = _first_causes(found)
     told.sort(key=lambda one: (_ORDER.index(one.severity), _DEFECTS.index(one.defect), one.column))
     stops = import_stops(profile, max_rejected)
-    return Judgement(tuple(told), stops, _verdict(told, stops=stops))
+    unsettled = any(one.defect is Defect.THOUSANDS for one in told)
+    return Judgement(tuple(told), stops or unsettled, _verdict(told, stops=stops))
 
 
 def _first_causes(findings: Sequence[Finding]) -> list[Finding]:

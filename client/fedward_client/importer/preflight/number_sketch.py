@@ -16,6 +16,7 @@ from fedward_client.importer.preflight.profile import BARS, NumberFacts, Unknown
 from fedward_client.importer.preflight.raw_cells import NotNumbers, not_numbers
 from fedward_client.importer.preflight.sketches import RowSample
 from fedward_client.importer.preflight.spellings import CODES, stands_for_missing
+from fedward_client.importer.preflight.thousands import ThousandsSketch
 from fedward_client.importer.preflight.units_guess import converter, far, unit_trials
 from fedward_shared.contracts.cohort import NumberColumn
 
@@ -50,6 +51,7 @@ class NumberSketch:
         self._below = self._above = self._numbers = 0
         self._odd = NotNumbers()
         self._codes: Counter[str] = Counter()
+        self.thousands = ThousandsSketch()
 
     @property
     def cells(self) -> NumberCells:
@@ -80,6 +82,7 @@ class NumberSketch:
     def facts(self, counts: Counts, wrong: tuple[int, int], accepted: Numbers) -> NumberFacts:
         """What was found; `wrong` counts cells that are no number and values out of range, `accepted` is a sample."""
         table = self._raw.table()
+        thousands = self.thousands.facts()
         raw = np.empty(0) if table is None else table["number"].to_numpy()
         return NumberFacts(
             name=self._column.name,
@@ -95,6 +98,7 @@ class NumberSketch:
             grouped=self._odd.grouped,
             censored=self._odd.censored,
             with_text=self._odd.with_text,
+            thousands=thousands.cells if thousands.separated else 0,
             numbers=self._numbers,
             below=self._below,
             above=self._above,

@@ -72,6 +72,7 @@ class NumberFacts:
     Of the cells that are no number: `other_decimal` would be one with the other decimal sign (of which `grouped` look
     like thousands separators), `censored` begin with < or >, `with_text` begin with a number. `codes` are well-known
     ways to say "not measured", from a closed list, that the contract does not know (numbers out of range among them).
+    `thousands` cells look like decimals and are numbers with a thousands separator.
     `far` is the share of numbers that do not fit, in the sense of `UnitTrial`.
     """
 
@@ -88,6 +89,7 @@ class NumberFacts:
     grouped: int = 0
     censored: int = 0
     with_text: int = 0
+    thousands: int = 0
     codes: tuple[Unknown, ...] = ()
     numbers: int = 0
     below: int = 0
@@ -248,7 +250,8 @@ class Profile:
     """All that was measured. `absent` are contract columns that the source does not have (then little else is known).
 
     `columns` are the source's own names (for questions), `quarantine` the first lines of the list, `reasons` counts
-    all by column and reason, as (column, reason, lines). `lost` counts events that were not used.
+    all by column and reason, as (column, reason, lines). `lost` counts events that were not used, `like_ids` ids that
+    are another one but for leading zeros, a trailing ".0" or letter case.
     """
 
     columns: tuple[str, ...]
@@ -263,6 +266,7 @@ class Profile:
     quarantine: tuple[Quarantined, ...] = ()
     lost: tuple[Lost, ...] = ()
     times: tuple[TimeFacts, ...] = ()
+    like_ids: int = 0
 
     @property
     def inputs(self) -> list[NumberFacts | CategoryFacts]:

@@ -21,6 +21,7 @@ from fedward_client.importer.preflight.absence import absent_columns, without
 from fedward_client.importer.preflight.array_sketch import ARRAYS, array_facts, lost_events
 from fedward_client.importer.preflight.category_sketch import CategorySketch
 from fedward_client.importer.preflight.cohort_sketch import CohortSketch
+from fedward_client.importer.preflight.id_sketch import IdSketch
 from fedward_client.importer.preflight.number_sketch import NumberSketch
 from fedward_client.importer.preflight.profile import LabelFacts, NumberFacts, Profile, Quarantined
 from fedward_client.importer.preflight.raw_cells import raw_numbers, texts
@@ -75,6 +76,8 @@ class Profiler:
         self._split = CategorySketch(plan.split.name, plan.split.source, _SPLIT) if plan.split else None
         self._cohort = CohortSketch(contract)
         times = (plan.time_zero, *plan.times.values()) if contract.time_zero else ()
+        named = plan.patient is not None and plan.patient.source
+        self._ids = IdSketch() if named else None
         self._times = [TimeSketch(reading) for reading in times if reading and not reading.made]
         self._sample = RowSample(rows)
         self._counts: dict[str, Counts] = defaultdict(Counts)
@@ -88,6 +91,8 @@ class Profiler:
             self._counts[name] = self._counts[name] + counts
         self._note(checked.rejections)
         self._add_numbers(batch, checked)
+        if self._ids and self._plan.patient:
+            self._ids.add(texts(batch.table, self._plan.patient.source))
         for sketch in self._times:
             sketch.add(batch.table[sketch.source])
         self._add_categories(batch, checked)
@@ -113,6 +118,7 @@ class Profiler:
             split=self._split.facts(Counts()) if self._split else None,
             reasons=tuple((column, reason, count) for (column, reason), count in self._reasons.most_common()),
             quarantine=tuple(self._quarantine),
+            like_ids=self._ids.alike() if self._ids else 0,
             times=tuple(sketch.facts() for sketch in self._times),
         )
 
@@ -127,6 +133,8 @@ class Profiler:
             self._quarantine.append(Quarantined(one.row, one.column, str(one.reason)))
 
     def _add_numbers(self, batch: Batch, checked: Checked) -> None:
+        for sketch in self._numbers.values():
+            sketch.thousands.add(batch.table, sketch.cells)
         raw = raw_numbers(batch.table, [sketch.cells for sketch in self._numbers.values()])
         odd = _rows_by_column(checked.rejections, frozenset({Reason.NOT_A_NUMBER}))
         for (name, sketch), values in zip(self._numbers.items(), raw, strict=True):

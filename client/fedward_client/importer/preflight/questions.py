@@ -76,15 +76,21 @@ def told(proposal: Proposal) -> str:
 
 
 def _ask_yes(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
-    agreed = ask(f"{sentence(finding.text)} {sentence(finding.advice)}", ("yes", "no"), "yes") == "yes"
+    agreed = ask(f"{_ended(finding.text)} {sentence(finding.advice)}", ("yes", "no"), "yes") == "yes"
     return apply(mapping, finding.proposal) if agreed and finding.proposal else mapping
+
+
+def _ended(text: str) -> str:
+    """A finding as a whole sentence, before another one."""
+    said = sentence(text)
+    return said if said.endswith((".", "?")) else f"{said}."
 
 
 def _ask_unit(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
     proposal = finding.proposal
     if proposal is None:
         return mapping
-    question = f"{sentence(finding.text)}. In which unit is it in the source?"
+    question = f"{_ended(finding.text)} In which unit is it in the source?"
     unit = ask(question, (*proposal.choices, _SKIP), proposal.unit)
     return mapping if unit == _SKIP else apply(mapping, replace(proposal, unit=unit))
 
@@ -94,7 +100,7 @@ def _ask_form(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
     if proposal is None:
         return mapping
     default = proposal.form if proposal.strong else _SKIP
-    form = ask(f"{sentence(finding.text)}. How is it written?", (*proposal.choices, _SKIP), default)
+    form = ask(f"{_ended(finding.text)} How is it written?", (*proposal.choices, _SKIP), default)
     return mapping if form == _SKIP else apply(mapping, replace(proposal, form=form))
 
 
@@ -108,7 +114,7 @@ def _ask_column(finding: Finding, mapping: Mapping, ask: Ask) -> Mapping:
     rest = [_EVERY_ROW] if _EVERY_ROW in offered else []
     more = [_MORE] if len(offered) > len(first) + len(rest) else []
     default = proposal.source or _SKIP
-    question = f"{sentence(finding.text)}. Which column of the source is it?"
+    question = f"{_ended(finding.text)} Which column of the source is it?"
     answer = ask(question, (*first, *rest, *more, _SKIP), default)
     if answer == _MORE:
         answer = ask("Which of all columns?", (*offered, _SKIP), default)

@@ -25,7 +25,7 @@ VERDICTS: Mapping[Verdict, str] = MappingProxyType(
     {
         Verdict.READY: "Ready: an import would take this source.",
         Verdict.AFTER_ANSWERS: "Ready after answers: somebody who knows the source must look at what is listed here.",
-        Verdict.NOT_READY: "Not ready: an import would stop, and no answer in a mapping mends that.",
+        Verdict.NOT_READY: "Not ready: an import would stop, and the answers proposed here do not mend that alone.",
     }
 )
 _LONGEST = 120

@@ -1,4 +1,4 @@
-"""Dates as hospitals write them: the form is proposed where the cells show it, and a person decides where they do not."""
+"""Dates as hospitals write them: the form is proposed where cells show it, else a person decides."""
 
 from __future__ import annotations
 
