@@ -273,13 +273,19 @@ def _page_path(out: Path | None, home: SiteHome, study: str) -> Path:
 
 def _write_page(looking: Looking, last: Look, study: Study, path: Path) -> Path:
     from fedward_client.importer.preflight.page import report_page
-    from fedward_shared.errors import UsageError
-    from fedward_shared.files import write_atomic
 
     terms = last.mapping.source
     name = terms.path.name if terms and terms.path else "a database"
     made = f"{name}, {datetime.fromtimestamp(time.time(), UTC):%Y-%m-%d %H:%M} UTC"
     page = report_page(last.profile, last.judgement, looking.contract, looking.site, title=study.title, made=made)
+    _write_report(path, page)
+    return path
+
+
+def _write_report(path: Path, page: str) -> None:
+    from fedward_shared.errors import UsageError
+    from fedward_shared.files import write_atomic
+
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(path, page.encode())
@@ -287,4 +293,3 @@ def _write_page(looking: Looking, last: Look, study: Study, path: Path) -> Path:
         raise UsageError(
             f"cannot write the report {path}: {error.strerror}", hint="Is the disk full? Name another place with --out."
         ) from error
-    return path

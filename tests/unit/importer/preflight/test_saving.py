@@ -14,6 +14,7 @@ from fedward_client.importer.preflight.findings import Defect, Finding, Kind, Pr
 from fedward_client.importer.preflight.judge import judge
 from fedward_client.importer.preflight.looking import Look
 from fedward_client.importer.preflight.questions import ask_all
+from fedward_shared.errors import UsageError
 from tests.support.preflighting import CONTRACT, SITE, looked, people
 
 
@@ -51,3 +52,10 @@ def test_questions_are_whole_sentences(text: str, start: str) -> None:
 
     ask_all([finding], looked(people()), CONTRACT, Mapping(), ask)
     assert asked[0].startswith(start)
+
+
+def test_a_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "report.html"
+    with pytest.raises(UsageError, match=r"cannot write the report .*report\.html"):
+        command._write_report(path, "page")
