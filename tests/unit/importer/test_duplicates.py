@@ -92,6 +92,7 @@ def test_of_very_many_the_latest_are_remembered_in_memory_that_does_not_grow(mon
     seen, numbers = Seen(), np.arange(10_000, dtype=np.uint64)
     patients = pl.Series(["p"]).new_from_index(0, len(numbers))
     assert seen.fresh(patients, pl.Series(numbers)).all(), "none is dropped that was not there"
+    assert seen._before is not None
     assert seen._latest.slots == seen._before.slots == 1024
     remembered = ~seen.fresh(patients[:600], pl.Series(numbers[-600:])).to_numpy()
     assert remembered.all()

@@ -130,7 +130,9 @@ class Slots:
 
     def _time_zero(self) -> Moment | None:
         reading = self._plan.time_zero
-        return self._material.moment(reading.source, missing_codes((), reading), reading.answer.form) if reading else None
+        return (
+            self._material.moment(reading.source, missing_codes((), reading), reading.answer.form) if reading else None
+        )
 
     def _read_hours(self) -> Iterator[tuple[str, _Hours]]:
         """For each column of times: when it is, by time zero."""

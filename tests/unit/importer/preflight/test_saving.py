@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -46,7 +47,7 @@ def test_questions_are_whole_sentences(text: str, start: str) -> None:
     proposal = Proposal(Kind.COLUMN, "age", source="a", choices=("a",))
     finding = Finding(Severity.STOPS, Defect.ABSENT_COLUMN, "age", text, "", proposal)
 
-    def ask(question: str, _choices: object, default: str) -> str:
+    def ask(question: str, choices: Sequence[str], default: str) -> str:
         asked.append(question)
         return default
 
