@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fedward_client.importer.mapping_file import mapping_text
 
+from fedward_client.importer.mapping_file import mapping_text
 from fedward_shared.console import say
 from fedward_shared.errors import UsageError
 from fedward_simulations.generate.defects import planted

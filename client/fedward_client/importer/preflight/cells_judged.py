@@ -57,6 +57,15 @@ def _decimal(profile: Profile, mapping: SiteMapping) -> Finding | None:
     sign = "a decimal comma" if other == "," else "a decimal point"
     names = ", ".join(facts.name for facts in hit)
     doubt = " Three digits follow it in most: is it a thousands separator?" if grouped > cells / 2 else ""
+    broken = [facts.name for facts in profile.numbers if facts.signed]
+    if broken:  # the sign is one for the whole source, so another one would only move the trouble
+        return Finding(
+            _weight(cells, sum(facts.counts.valid + facts.counts.wrong for facts in hit)),
+            Defect.DECIMAL_SIGN,
+            "",
+            f"{cells} cells of {names} would be numbers with {sign}; {', '.join(broken)} use the other sign.{doubt}",
+            "Export all columns with the same decimal sign and no separators; a mapping cannot say both.",
+        )
     return Finding(
         _weight(cells, sum(facts.counts.valid + facts.counts.wrong for facts in hit)),
         Defect.DECIMAL_SIGN,

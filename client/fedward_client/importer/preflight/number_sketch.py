@@ -99,6 +99,7 @@ class NumberSketch:
             censored=self._odd.censored,
             with_text=self._odd.with_text,
             thousands=thousands.cells if thousands.separated else 0,
+            signed=thousands.signed,
             numbers=self._numbers,
             below=self._below,
             above=self._above,

@@ -72,7 +72,8 @@ class NumberFacts:
     Of the cells that are no number: `other_decimal` would be one with the other decimal sign (of which `grouped` look
     like thousands separators), `censored` begin with < or >, `with_text` begin with a number. `codes` are well-known
     ways to say "not measured", from a closed list, that the contract does not know (numbers out of range among them).
-    `thousands` cells look like decimals and are numbers with a thousands separator.
+    `thousands` cells look like decimals and are numbers with a thousands separator. `signed` cells are numbers and have
+    the decimal sign that the mapping says.
     `far` is the share of numbers that do not fit, in the sense of `UnitTrial`.
     """
 
@@ -90,6 +91,7 @@ class NumberFacts:
     censored: int = 0
     with_text: int = 0
     thousands: int = 0
+    signed: int = 0
     codes: tuple[Unknown, ...] = ()
     numbers: int = 0
     below: int = 0

@@ -28,17 +28,21 @@ _FACTOR = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Thousands:
-    """`cells` have three digits after the decimal sign; `separated` says that the sign separates thousands."""
+    """`cells` have three digits after the decimal sign; `separated` says that the sign separates thousands.
+
+    `signed` numbers are written with the decimal sign at all.
+    """
 
     cells: int = 0
     separated: bool = False
+    signed: int = 0
 
 
 class ThousandsSketch:
     """One number column of texts; a bounded sample of its numbers of each look."""
 
     def __init__(self) -> None:
-        self._cells = 0
+        self._cells = self._signed = 0
         self._grouped = RowSample(_SAMPLE)
         self._others = RowSample(_SAMPLE)
 
@@ -50,8 +54,10 @@ class ThousandsSketch:
             return
         sign = "," if cells.decimal == "," else r"\."
         looks = pl.col(cells.column).str.contains(rf"^\s*[+-]?[1-9][0-9]{{0,2}}{sign}[0-9]{{3}}\s*$").alias("grouped")
-        parsed = parse_numbers(table, [cells]).with_columns(table.select(looks).to_series().fill_null(value=False))
+        signed = pl.col(cells.column).str.contains(cells.decimal, literal=True).alias("signed")
+        parsed = parse_numbers(table, [cells]).hstack(table.select(looks, signed).fill_null(value=False))
         numbers = parsed.filter(pl.col("p0").is_finite() & ~pl.col("m0") & (pl.col("p0") != 0))
+        self._signed += int(numbers["signed"].sum())
         grouped = numbers.filter("grouped").select("p0")
         self._cells += grouped.height
         self._grouped.add(grouped)
@@ -61,10 +67,10 @@ class ThousandsSketch:
         """What was found."""
         grouped, others = _sizes(self._grouped), _sizes(self._others)
         if len(grouped) < _FEWEST or len(others) < _FEWEST:
-            return Thousands(self._cells)
+            return Thousands(self._cells, signed=self._signed)
         small = float(np.mean(others < _BELOW)) >= _NEARLY_ALL
         ratio = float(np.median(grouped) / np.median(others))
-        return Thousands(self._cells, separated=small and ratio * np.sqrt(_FACTOR) < 1)
+        return Thousands(self._cells, separated=small and ratio * np.sqrt(_FACTOR) < 1, signed=self._signed)
 
 
 def _sizes(sample: RowSample) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

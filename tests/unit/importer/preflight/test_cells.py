@@ -114,9 +114,16 @@ def test_thousands_separators_are_not_taken_for_decimal_commas_without_asking() 
     rows = people(400).with_columns(pl.Series("platelets", [f"{count:,}" for count in counts]))
     (finding,) = found(judged(rows, contract), Defect.DECIMAL_SIGN)
 
-    assert finding.proposal is not None
-    assert not finding.proposal.strong
+    assert finding.proposal is None
     assert "thousands" in finding.text
+
+
+def test_no_sign_is_proposed_where_columns_have_different_ones() -> None:
+    rows = people(400).with_columns(pl.col("glucose").cast(pl.String).str.replace(".", ",", literal=True))
+    for mapping in (Mapping(), Mapping(decimal=",")):
+        finding = _only(rows, Defect.DECIMAL_SIGN, mapping)
+        assert finding.proposal is None
+        assert "the other sign" in finding.text
 
 
 def test_points_are_proposed_where_the_mapping_says_comma() -> None:
