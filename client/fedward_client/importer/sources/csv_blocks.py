@@ -144,7 +144,8 @@ def _check_text(content: bytes, form: Form, line: int) -> None:
         except UnicodeDecodeError as error:
             raise SourceDataError(
                 f"{form.name}: line {_line(content, error.start, line)} is not UTF-8",
-                hint="Say the file's encoding in the mapping's [source], such as cp1252, or save it as CSV in UTF-8.",
+                hint="Say the file's encoding in a mapping.toml (--mapping), such as these lines: [source], then "
+                f'type = "csv", path = "{form.name}", encoding = "cp1252". Or save it as CSV in UTF-8.',
             ) from error
     if b"\0" in content:
         raise SourceDataError(

@@ -42,7 +42,7 @@ _ZERO = dt.datetime(1899, 12, 31)  # noqa: DTZ001
 class ExcelSource:
     """A sheet; rows are numbered as the spreadsheet shows them, blank ones are left out.
 
-    Options: `sheet` (its name; without it: the first), `header_row` (the number of the row with the names; without it:
+    Options: `sheet` (its name; may be left out where only one has cells), `header_row` (the number of the row with the names; without it:
     the first that is not blank).
     """
 
@@ -105,7 +105,25 @@ class ExcelSource:
                 f"{self._path.name} has no sheet {self._sheet!r}",
                 hint=f"Its sheets: {', '.join(map(repr, names[:_SHOWN]))}. Say which one as sheet in the mapping.",
             )
+        if not self._sheet and len(names) > 1:
+            self._sheet = self._only_sheet(reader, names)
         return reader
+
+    def _only_sheet(self, reader: ExcelReader, names: Sequence[str]) -> str:
+        """The sheet that has cells. Taking one of several would leave out the patients of the others in silence."""
+        with self._telling():
+            filled = [
+                name
+                for name in names
+                if reader.load_sheet(name, header_row=None, n_rows=1, dtypes="string").to_polars().width
+            ]
+        if len(filled) > 1:
+            raise SourceDataError(
+                f"{self._path.name} has several sheets: {', '.join(map(repr, filled[:_SHOWN]))}",
+                hint=f'Say which one under [source] in the mapping: sheet = "{filled[0]}". Import others on their own, '
+                "or put them into one sheet. If names do not stand in a sheet's first row, say header_row, too.",
+            )
+        return filled[0] if filled else names[0]
 
     def _header(self, reader: ExcelReader) -> tuple[tuple[str, ...], int]:
         """The names (blank where there is none), and the number of their row."""

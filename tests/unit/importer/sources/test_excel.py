@@ -96,9 +96,23 @@ def test_a_sheet_and_a_header_row_can_be_named(tmp_path: Path) -> None:
     rows: list[list[object]] = [["Export of the cardiology ward"], ["x"], [1]]
     sheets: dict[str, list[list[object]]] = {"Notes": [["x"], [9]], "Data": rows}
 
-    assert [batch.table["x"].to_list() for batch in _open(tmp_path, sheets).batches(("x",))] == [[9.0]]
+    notes = _open(tmp_path, sheets, sheet="Notes")
+    assert [batch.table["x"].to_list() for batch in notes.batches(("x",))] == [[9.0]]
     named = _open(tmp_path, sheets, sheet="Data", header_row=2)
     assert [batch.table.rows() for batch in named.batches(("x",))] == [[(3, 1.0)]]
+
+
+def test_of_several_sheets_none_is_taken_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(SourceDataError) as told:
+        _open(tmp_path, {"2023": [["x"], [1]], "2024": [["x"], [2]]}).columns()
+    assert "several sheets: '2023', '2024'" in told.value.message
+    assert 'sheet = "2023"' in told.value.hint
+
+
+def test_empty_sheets_do_not_count(tmp_path: Path) -> None:
+    source = _open(tmp_path, {"Sheet1": [], "Data": [["x"], [1]], "Sheet3": []})
+    assert source.columns() == ("x",)
+    assert [batch.table["x"].to_list() for batch in source.batches(("x",))] == [[1.0]]
 
 
 def test_rows_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
