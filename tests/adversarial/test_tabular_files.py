@@ -168,7 +168,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path, ending: str, what: str)
     elif what == "a link to nothing":
         source.symlink_to(tmp_path / "gone")
 
-    with pytest.raises(UsageError, match=f"cannot read {source}"):
+    with pytest.raises(UsageError, match=f"{source} is a folder" if what == "a folder" else f"cannot read {source}"):
         list(_read(source))
 
 

@@ -42,8 +42,8 @@ _ZERO = dt.datetime(1899, 12, 31)  # noqa: DTZ001
 class ExcelSource:
     """A sheet; rows are numbered as the spreadsheet shows them, blank ones are left out.
 
-    Options: `sheet` (its name; may be left out where only one has cells), `header_row` (the number of the row with the names; without it:
-    the first that is not blank).
+    Options: `sheet` (its name; may be left out where only one has cells), `header_row` (the number of the row with the
+    names; without it: the first that is not blank).
     """
 
     OPTIONS: ClassVar[Options] = {"sheet": str, "header_row": int}
