@@ -289,7 +289,7 @@ def test_columns_have_the_types_of_the_database(server: PostgresServer, monkeypa
     [batch] = list(source.batches(source.columns()))
 
     assert dict(batch.table.schema) == {
-        "fedward_row": pl.UInt64(), "i2": pl.Int64(), "i8": pl.Int64(), "f4": pl.Float64(), "n": pl.Float64(),
+        "fedward_row": pl.UInt64(), "i2": pl.Int64(), "i8": pl.Int64(), "f4": pl.Float64(), "n": pl.Decimal(38, 1),
         "b": pl.Boolean(), "t": pl.String(), "d": pl.Date(), "at": pl.Datetime("us"), "z": pl.Datetime("us", "UTC"),
         "ni": pl.Int64(), "nd": pl.Date(), "nz": pl.Datetime("us", "UTC"), "nt": pl.String(), "percent": pl.String(),
     }  # fmt: skip

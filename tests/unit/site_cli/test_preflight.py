@@ -192,7 +192,7 @@ def test_a_mapping_that_is_changed_is_kept_beside() -> None:
 
     assert result.exit_code == 0, result.output
     assert Path("mapping.toml.bak").read_text() == before
-    assert "What was there before: mapping.toml.bak" in result.output
+    assert "mapping.toml.bak" in result.output
 
 
 def test_an_answer_that_is_skipped_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
