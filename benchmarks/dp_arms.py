@@ -19,7 +19,7 @@ from benchmarks.dp_models import Case, draw, opacus_model, stock_model, stock_va
 from benchmarks.dp_peers import PEERS, Settings
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.errors import FedwardError
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper

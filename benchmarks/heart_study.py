@@ -33,7 +33,7 @@ from fedward_client.vault.training.reading import read_table
 from fedward_shared.contracts.study import Study
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
-from fedward_shared.models.heads import probabilities
+from fedward_shared.models.heads.classes import probabilities
 from fedward_shared.models.registry import build
 from fedward_simulations.baselines import without_privacy
 from fedward_simulations.importing import import_into

@@ -13,9 +13,11 @@ from fedward_shared.contracts.arrays import ArrayForm, Pick
 
 __all__ = [
     "HELD_OUT",
+    "TICKS",
     "CategoryColumn",
     "DataContract",
     "DataKind",
+    "FollowUp",
     "Holdout",
     "Label",
     "NumberColumn",
@@ -23,6 +25,8 @@ __all__ = [
     "Timing",
 ]
 
+TICKS = 1 << 20
+"""A time of survival data is kept as a whole number of ticks: round(time / maximum · TICKS)."""
 HELD_OUT = "fedward_split"
 """What the column that `holdout` makes is called in imported data."""
 
@@ -124,6 +128,19 @@ class CategoryColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """`[data.label.follow_up]`: how long each patient was watched, which makes the label one of survival.
+
+    `column` holds the time from time zero to the event (class 1) or to the end of watching (class 0), in `unit`, from 0
+    on. Who was watched for longer than `maximum` counts as watched until `maximum`, without the event.
+    """
+
+    column: str
+    unit: str
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """What is predicted: class i is any of the spellings `classes[i]`.
 
@@ -132,6 +149,9 @@ class Label:
     encounter they belong to: the cell is "1" where one of them lies within `window` hours of and strictly after time
     zero, else "0"; a record whose patient has one that nobody can date, and no other, is refused. `reference`
     (preflight only) is the share of patients expected in each class.
+
+    With `follow_up` there are two classes, the end of watching and the event, and a record's label is one number that
+    holds both: 2 · tick + class, with ticks of `maximum` / `TICKS`.
     """
 
     column: str
@@ -141,6 +161,12 @@ class Label:
     codes: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
     reference: tuple[float, ...] = ()
+    follow_up: FollowUp | None = None
+
+    @property
+    def numbers(self) -> int:
+        """Labels are whole numbers from 0 to below this: classes, or with `follow_up` 2 · tick + class."""
+        return len(self.classes) if self.follow_up is None else 2 * (TICKS + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,22 @@ from math import prod
 from typing import Literal
 
 from fedward_shared.contracts.augmentation import Augment
-from fedward_shared.contracts.cohort import DataContract
+from fedward_shared.contracts.cohort import DataContract, Rule
 
 __all__ = [
     "LARGEST_MANIFEST",
+    "EvaluationTerms",
     "Limits",
     "ModelTerms",
+    "PretrainedTerms",
     "PrivacyTerms",
     "Resolved",
     "ResolvedSite",
+    "Scalar",
     "SiteTerms",
     "StrategyTerms",
     "Study",
+    "Subgroup",
     "TensorSpec",
     "TrainingTerms",
     "study_id",
@@ -51,12 +55,34 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PretrainedTerms:
+    """Weights made elsewhere, in a local safetensors file: `[model.start]` and `[model.backbone]`.
+
+    `sha256` (hex) is the file's, and the only thing that counts; `source` and `licence` are for people. `name` is that
+    of a backbone (empty for a start); a backbone without weights of its own has no `sha256`.
+    """
+
+    name: str = ""
+    sha256: str = ""
+    source: str = ""
+    licence: str = ""
+    options: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelTerms:
-    """`[model]`: a name in the registry, its options, and the seed of the initial weights (public)."""
+    """`[model]`: a name in the registry, its options, and the seed of the initial weights (public).
+
+    `start` holds the initial weights instead of the seed: only the coordinator needs that file, since the first
+    instruction carries them. `backbone` is a frozen network whose features the model sees instead of the records; every
+    site has its file, and it never travels.
+    """
 
     name: str
     options: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
     seed: int = 0
+    start: PretrainedTerms | None = None
+    backbone: PretrainedTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +106,8 @@ class TrainingTerms:
 
     `optimizer` is sgd (with `momentum`), adam or adamw (with `betas`). `within_patient` says whether a patient's
     gradient, which is then clipped, is the mean or the sum of the gradients of the patient's records. `augment` changes
-    training records at random, in the vault.
+    training records at random, in the vault. `precision` bfloat16 is used in forward and backward pass where the site
+    has a GPU; weights, norms, sums and noise stay float32 or better.
     """
 
     local_steps: int
@@ -93,6 +120,7 @@ class TrainingTerms:
     betas: tuple[float, float] = (0.9, 0.999)
     within_patient: Literal["mean", "sum"] = "mean"
     augment: Augment | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +166,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Subgroup:
+    """`[[evaluation.subgroups]]`: patients for whom figures are told on their own, such as women, or those above 65."""
+
+    name: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTerms:
+    """`[evaluation]`: what reports look at, declared before results are seen.
+
+    `horizons` are times after time zero in the unit of `FollowUp` (none: thirds of its maximum). `thresholds` is the
+    range of risks at which somebody would act: decision curves are drawn over it.
+    """
+
+    horizons: tuple[float, ...] = ()
+    thresholds: tuple[float, float] = (0.05, 0.5)
+    subgroups: tuple[Subgroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedSite:
     """What publishing computed for a site; the vault computes ε again and does not take it from here."""
 
@@ -178,6 +227,7 @@ class Study:
     privacy: PrivacyTerms
     limits: Limits
     resolved: Resolved | None = None
+    evaluation: EvaluationTerms = field(default_factory=EvaluationTerms)
 
     @property
     def site_names(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from fedward_shared.contracts.arrays import Channel, Pick
-from fedward_shared.contracts.cohort import CategoryColumn, Label, NumberColumn
+from fedward_shared.contracts.cohort import CategoryColumn, FollowUp, Label, NumberColumn
 from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.units.substances import SUBSTANCES, substance_key
@@ -183,6 +183,22 @@ def check_label(label: Label, findings: Findings) -> None:
         findings.add(path, "names", f"has {len(label.names)} entries; must have {len(label.classes)}, one a class")
     if len(set(label.names)) != len(label.names):
         findings.add(path, "names", "has an entry twice; each class needs its own name")
+    owner = _owners(path, label, findings)
+    _shares(path, label.reference, len(label.classes), "class", findings)
+    if label.window is not None:
+        check_window(path, label.window, findings)
+    if label.follow_up is not None:
+        _follow_up(path, label, label.follow_up, findings)
+    if label.codes and label.time:
+        findings.add(path, "time", "is given beside codes, whose events have times; keep one of the two")
+    if label.codes and owner.get("0") == owner.get("1", owner.get("0")):
+        findings.add(
+            path, "classes", 'must have "0" in one class and "1" in another: so a label made of codes is spelt'
+        )
+
+
+def _owners(path: Path, label: Label, findings: Findings) -> dict[str, int]:
+    """The class of each spelling; notes what overlaps."""
     owner: dict[str, int] = {}
     for index, spellings in enumerate(label.classes):
         for spelling in spellings:
@@ -196,12 +212,13 @@ def check_label(label: Label, findings: Findings) -> None:
                     f"classes[{index}]",
                     f"contains {shown(spelling)}, which already is in another class; keep one",
                 )
-    _shares(path, label.reference, len(label.classes), "class", findings)
-    if label.window is not None:
-        check_window(path, label.window, findings)
-    if label.codes and label.time:
-        findings.add(path, "time", "is given beside codes, whose events have times; keep one of the two")
-    if label.codes and owner.get("0") == owner.get("1", owner.get("0")):
-        findings.add(
-            path, "classes", 'must have "0" in one class and "1" in another: so a label made of codes is spelt'
-        )
+    return owner
+
+
+def _follow_up(path: Path, label: Label, watched: FollowUp, findings: Findings) -> None:
+    if len(label.classes) != 2:  # noqa: PLR2004  # the end of watching, and the event
+        findings.add(path, "classes", "must be two where there is a follow_up: the end of watching, and the event")
+    if label.codes:
+        findings.add(path, "codes", "are given beside follow_up, which needs the event in a column; keep one")
+    if watched.column == label.column:
+        findings.add(path, "follow_up", f"is read from {shown(label.column)}, which holds the classes")

@@ -16,7 +16,7 @@ BLANKS = " \t\n\r\x0b\x0c\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B
 _ADDED = frozenset(
     {
         *("substance", "fill", "timing", "reference", "higher_in", "outside", "synonyms"),
-        *("time", "codes", "window", "encounter", "time_zero", "holdout", "include", "form"),
+        *("time", "codes", "window", "encounter", "time_zero", "holdout", "include", "form", "follow_up"),
     }
 )
 _SILENT = (None, "", (), Outside.REJECT)

@@ -11,9 +11,11 @@ from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import (
     Limits,
     ModelTerms,
+    PretrainedTerms,
     PrivacyTerms,
     Resolved,
     ResolvedSite,
+    Scalar,
     SiteTerms,
     StrategyTerms,
     Study,
@@ -24,6 +26,7 @@ from fedward_shared.manifest import checks, schema
 from fedward_shared.manifest.checks_forms import check_augment
 from fedward_shared.manifest.findings import MOST_FINDINGS, Findings, suggestion
 from fedward_shared.manifest.reader_data import DataReader
+from fedward_shared.manifest.reader_evaluation import read_evaluation
 from fedward_shared.manifest.tables import Tables, Values
 from fedward_shared.version import PROTOCOL, VERSION
 
@@ -31,7 +34,7 @@ __all__ = ["Reader"]
 
 _MOST_SITES = 1000
 _NAME = re.compile(schema.SITE_NAME[:-1] + r"\Z")
-_TABLES = ("study", "model", "data", "sites", "training", "strategy", "privacy", "limits", "resolved")
+_TABLES = ("study", "model", "data", "sites", "training", "strategy", "privacy", "limits", "evaluation", "resolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Reader:
         training, strategy, privacy = self._training(data), self._strategy(), self._privacy()
         checks.check_rounds(strategy, training, self.tables.count("sites"), self.findings)
         limits = self.tables.read(schema.LimitsTable, ("limits",))
+        evaluation = read_evaluation(self.tables, data)
         resolved = self._resolved() if published else None
         if not (head and model and data and sites and training and strategy and privacy and limits):
             return None
@@ -77,6 +81,7 @@ class Reader:
             privacy=privacy,
             limits=Limits(**limits.model_dump()),
             resolved=resolved,
+            evaluation=evaluation,
         )
 
     def _training(self, data: DataContract | None) -> TrainingTerms | None:
@@ -107,13 +112,28 @@ class Reader:
         return terms
 
     def _model(self) -> ModelTerms | None:
-        table = self.tables.read(schema.ModelTable, ("model",), "options")
+        table = self.tables.read(schema.ModelTable, ("model",), "options", "start", "backbone")
+        start = self.tables.read(schema.StartTable, ("model", "start"), optional=True)
+        backbone = self._backbone()
         options = self.tables.read(schema.OptionsTable, ("model", "options"), optional=True)
         if table is None:
             return None
-        extra = (options.model_extra if options else None) or {}
-        chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in extra.items()}
-        return ModelTerms(name=table.name, options=MappingProxyType(chosen), seed=table.seed)
+        return ModelTerms(
+            name=table.name,
+            options=_chosen(options),
+            seed=table.seed,
+            start=PretrainedTerms(**start.model_dump()) if start else None,
+            backbone=backbone,
+        )
+
+    def _backbone(self) -> PretrainedTerms | None:
+        path = ("model", "backbone")
+        table = self.tables.read(schema.BackboneTable, path, "options", optional=True)
+        options = self.tables.read(schema.OptionsTable, (*path, "options"), optional=True) if table else None
+        if table is None:
+            return None
+        known = {key: value for key, value in table.model_dump().items() if value is not None}
+        return PretrainedTerms(**known, options=_chosen(options))
 
     def _strategy(self) -> StrategyTerms | None:
         table = self.tables.read(schema.StrategyTable, ("strategy",), "options")
@@ -155,3 +175,8 @@ class Reader:
         read = {name: ResolvedSite(**site.model_dump()) for name, site in sites.items() if site is not None}
         tensors = tuple(TensorSpec(tensor.name, tuple(tensor.shape)) for tensor in table.tensors)
         return Resolved(tensors=tensors, sites=MappingProxyType(read)) if len(read) == len(sites) else None
+
+
+def _chosen(options: schema.OptionsTable | None) -> MappingProxyType[str, Scalar | tuple[Scalar, ...]]:
+    extra = (options.model_extra if options else None) or {}
+    return MappingProxyType({key: tuple(value) if isinstance(value, list) else value for key, value in extra.items()})

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fedward_shared.contracts.arrays import Pick
 from fedward_shared.contracts.cohort import (
     CategoryColumn,
     DataContract,
     DataKind,
+    FollowUp,
     Holdout,
     Label,
     NumberColumn,
@@ -25,7 +24,7 @@ from fedward_shared.manifest.findings import Findings, shown
 from fedward_shared.manifest.reader_forms import FormReader, named, pair
 from fedward_shared.manifest.tables import Tables
 
-__all__ = ["DataReader"]
+__all__ = ["DataReader", "rule_of"]
 
 _MOST_COLUMNS = 10_000
 _MOST_RULES = 100
@@ -77,7 +76,8 @@ class DataReader:
 
     def _label(self) -> Label | None:
         path = ("data", "label")
-        table = self.tables.read(schema.LabelTable, path)
+        table = self.tables.read(schema.LabelTable, path, "follow_up")
+        watched = self.tables.read(schema.FollowUpTable, (*path, "follow_up"), optional=True)
         if table is None:
             return None
         if (table.codes is None) != (table.window is None):
@@ -91,6 +91,7 @@ class DataReader:
             codes=tuple(table.codes or ()),
             window=pair(table.window) if table.window and table.codes else None,
             reference=tuple(table.reference or ()),
+            follow_up=FollowUp(**watched.model_dump()) if watched else None,
         )
         check_label(label, self._findings)
         return label
@@ -147,30 +148,22 @@ class DataReader:
         return None
 
     def _rules(self) -> tuple[Rule, ...]:
-        values = self.tables.at(("data",), optional=True) or {}
-        entries = values.get("include", [])
-        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-            self._findings.add(
-                ("data",), "include", f"is {shown(entries)}; must be tables with the header [[data.include]]"
-            )
-            return ()
-        if len(entries) > _MOST_RULES:
-            self._findings.add(("data",), "include", f"has {len(entries)} rules; the most is {_MOST_RULES}")
-            return ()
-        rules = [self._rule(("data", "include", f"#{index}"), entry) for index, entry in enumerate(entries, start=1)]
+        rules = []
+        for path, values in self.tables.entries(("data", "include"), most=_MOST_RULES):
+            table = self._findings.read(schema.RuleTable, path, values)
+            rules.append(rule_of(table, path, self._findings) if table else None)
         return tuple(rule for rule in rules if rule is not None)
 
-    def _rule(self, path: tuple[str, ...], values: Mapping[str, Any]) -> Rule | None:
-        table = self._findings.read(schema.RuleTable, path, values)
-        if table is None:
-            return None
-        if (table.range is None) == (table.values is None):
-            what = "range and values are both missing" if table.range is None else "range and values are both given"
-            self._findings.add(path, None, f"{what}; must have one of the two")
-            return None
-        if table.range is None:
-            return Rule(table.column, values=tuple(table.values or ()))
-        return Rule(table.column, minimum=table.range[0], maximum=table.range[1])
+
+def rule_of(table: schema.RuleTable, path: tuple[str, ...], findings: Findings) -> Rule | None:
+    """The rule, or None where it has no range and no values, or both."""
+    if (table.range is None) == (table.values is None):
+        what = "range and values are both missing" if table.range is None else "range and values are both given"
+        findings.add(path, None, f"{what}; must have one of the two")
+        return None
+    if table.range is None:
+        return Rule(table.column, values=tuple(table.values or ()))
+    return Rule(table.column, minimum=table.range[0], maximum=table.range[1])
 
 
 def _number(name: str, table: schema.NumberTable, timing: Timing | None) -> NumberColumn:

@@ -14,6 +14,7 @@ __all__ = [
     "MOST",
     "SITE_NAME",
     "AugmentTable",
+    "BackboneTable",
     "LimitsTable",
     "Line",
     "ModelTable",
@@ -24,6 +25,7 @@ __all__ = [
     "SiteTable",
     "Spelling",
     "Spellings",
+    "StartTable",
     "StrategyTable",
     "StudyTable",
     "Table",
@@ -80,8 +82,31 @@ class ModelTable(Table):
     seed: int = Field(default=0, ge=0, le=MOST, description="a whole number from 0 (below 2147483648)")
 
 
+_SHA256 = r"^[0-9a-f]{64}$"
+_SHA256_RULE = "the file's SHA-256: 64 hexadecimal digits in small letters, in quotes"
+_SOURCE = "where the weights come from, one line of text in quotes"
+_LICENCE = 'their licence, such as "BSD-3-Clause", in quotes'
+
+
+class StartTable(Table):
+    """`[model.start]`."""
+
+    sha256: str = Field(pattern=_SHA256, description=_SHA256_RULE)
+    source: Line = Field(description=_SOURCE)
+    licence: Line = Field(description=_LICENCE)
+
+
+class BackboneTable(Table):
+    """`[model.backbone]`."""
+
+    name: Line = Field(description="the name of a backbone, in quotes")
+    sha256: str | None = Field(default=None, pattern=_SHA256, description=_SHA256_RULE)
+    source: Line | None = Field(default=None, description=_SOURCE)
+    licence: Line | None = Field(default=None, description=_LICENCE)
+
+
 class OptionsTable(Table):
-    """`[model.options]` and `[strategy.options]`: names are checked against the model or strategy."""
+    """`[model.options]`, `[model.backbone.options]` and `[strategy.options]`: whose owner checks the names."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, Scalar | Annotated[list[Scalar], Field(max_length=1000)]]
@@ -116,6 +141,7 @@ class TrainingTable(Table):
         description="two numbers from 0 and below 1 (of adam and adamw)",
     )
     within_patient: Literal["mean", "sum"] = Field(default="mean", description='"mean" or "sum"')
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description='"float32" or "bfloat16"')
 
 
 class AugmentTable(Table):

@@ -1,4 +1,4 @@
-"""The tables of `[data]` in study.toml, one class each, exactly as people write them.
+"""The tables of `[data]` and `[evaluation]` in study.toml, one class each, exactly as people write them.
 
 As in `schema`, a field's description completes the sentence "must be …".
 """
@@ -16,6 +16,8 @@ __all__ = [
     "CategoryTable",
     "ChannelTable",
     "DataTable",
+    "EvaluationTable",
+    "FollowUpTable",
     "HoldoutTable",
     "ImageTable",
     "LabelTable",
@@ -23,6 +25,7 @@ __all__ = [
     "RuleTable",
     "SeriesTable",
     "SignalTable",
+    "SubgroupTable",
     "TextTable",
     "TimedTable",
     "VolumeTable",
@@ -87,6 +90,26 @@ class RuleTable(Table):
     values: Spellings | None = Field(default=None, min_length=1, description='a list of texts, such as ["yes", "1"]')
 
 
+class SubgroupTable(RuleTable):
+    """`[[evaluation.subgroups]]`."""
+
+    name: Line = Field(description='what these patients are called, such as "women", in quotes')
+
+
+class EvaluationTable(Table):
+    """`[evaluation]`."""
+
+    horizons: list[Annotated[float, Field(gt=0, le=1e9)]] = Field(
+        default=[], max_length=20, description="a list of times above 0, such as [365, 1825]"
+    )
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[0.05, 0.5],
+        min_length=2,
+        max_length=2,
+        description="two risks above 0 and below 1, from and to, such as [0.05, 0.5]",
+    )
+
+
 class LabelTable(Table):
     """`[data.label]`."""
 
@@ -103,6 +126,14 @@ class LabelTable(Table):
     reference: list[float] | None = Field(
         default=None, max_length=10_000, description="a list of shares, one a class, such as [0.8, 0.2]"
     )
+
+
+class FollowUpTable(Table):
+    """`[data.label.follow_up]`."""
+
+    column: Line = Field(description="the name of the column that says how long a patient was watched")
+    unit: Line = Field(description='the unit of that time as text, such as "days"')
+    maximum: float = Field(gt=0, le=1e9, description="a number above 0: who was watched for longer counts until here")
 
 
 class TimedTable(Table):

@@ -47,6 +47,19 @@ class Tables:
         own = {key: value for key, value in values.items() if key not in inner}
         return self.findings.read(kind, path, own, *inner)
 
+    def entries(self, path: Path, *, most: int) -> list[tuple[Path, Values]]:
+        """The tables of a list `[[path]]` and where each is; none where it is missing, no such list, or too long."""
+        values = self.at(path[:-1], optional=True) or {}
+        entries = values.get(path[-1], [])
+        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+            header = ".".join(path)
+            self.findings.add(path[:-1], path[-1], f"is {shown(entries)}; must be tables with the header [[{header}]]")
+            return []
+        if len(entries) > most:
+            self.findings.add(path[:-1], path[-1], f"has {len(entries)} entries; the most is {most}")
+            return []
+        return [((*path, f"#{index}"), entry) for index, entry in enumerate(entries, start=1)]
+
     def count(self, *path: str) -> int:
         """How many tables are declared at `path`, right or wrong."""
         at: Any = self.values

@@ -6,11 +6,10 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import ModelTerms
 from fedward_shared.errors import UsageError
-from fedward_shared.models.heads import outputs
 from fedward_shared.models.options import Options
+from fedward_shared.models.problem import Problem
 
 __all__ = ["Convolutional", "cnn"]
 
@@ -42,7 +41,7 @@ class Convolutional(nn.Module):
         return logits
 
 
-def cnn(terms: ModelTerms, contract: DataContract) -> Convolutional:
+def cnn(terms: ModelTerms, problem: Problem) -> Convolutional:
     """`[model] name = "cnn"`: `channels` (one block each), `groups` of GroupNorm, `hidden` width.
 
     Raises:
@@ -52,15 +51,15 @@ def cnn(terms: ModelTerms, contract: DataContract) -> Convolutional:
     channels = options.widths("channels", (16, 32), most_layers=6, most=1024)
     groups = options.whole("groups", 8, least=1, most=1024)
     hidden = options.whole("hidden", 64, least=1, most=65_536)
-    if len(contract.input_shape) != _IMAGE_AXES:
+    if len(problem.shape) != _IMAGE_AXES:
         raise UsageError(
             '[model] name: "cnn" needs images, of kind "tensor" and shape [channels, height, width]',
             hint='For a table take "logistic" or "mlp".',
         )
-    planes, height, width = contract.input_shape
+    planes, height, width = problem.shape
     if min(height, width) >> len(channels) < 1:
         raise UsageError(
             f"[model.options] channels: {len(channels)} blocks halve {height} x {width} pixels down to nothing",
             hint="Give fewer channels, one block each.",
         )
-    return Convolutional((planes, height, width), channels, groups, hidden, outputs(contract))
+    return Convolutional((planes, height, width), channels, groups, hidden, problem.outputs)

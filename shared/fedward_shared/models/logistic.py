@@ -6,10 +6,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import ModelTerms
-from fedward_shared.models.heads import outputs
 from fedward_shared.models.options import Options
+from fedward_shared.models.problem import Problem
 
 __all__ = ["Logistic", "logistic"]
 
@@ -29,11 +28,11 @@ class Logistic(nn.Module):
         return logits
 
 
-def logistic(terms: ModelTerms, contract: DataContract) -> Logistic:
+def logistic(terms: ModelTerms, problem: Problem) -> Logistic:
     """`[model] name = "logistic"`: no options.
 
     Raises:
         UsageError: an option is given.
     """
     Options.of(terms, ())
-    return Logistic(prod(contract.input_shape), outputs(contract))
+    return Logistic(prod(problem.shape), problem.outputs)

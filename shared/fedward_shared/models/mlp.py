@@ -7,10 +7,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import ModelTerms
-from fedward_shared.models.heads import outputs
 from fedward_shared.models.options import Options
+from fedward_shared.models.problem import Problem
 
 __all__ = ["Perceptron", "mlp"]
 
@@ -33,7 +32,7 @@ class Perceptron(nn.Module):
         return logits
 
 
-def mlp(terms: ModelTerms, contract: DataContract) -> Perceptron:
+def mlp(terms: ModelTerms, problem: Problem) -> Perceptron:
     """`[model] name = "mlp"`: `hidden` (widths of the hidden layers), `activation` (relu or tanh).
 
     Raises:
@@ -42,4 +41,4 @@ def mlp(terms: ModelTerms, contract: DataContract) -> Perceptron:
     options = Options.of(terms, ("hidden", "activation"))
     hidden = options.widths("hidden", (64, 32), most_layers=16, most=65_536)
     activation = options.choice("activation", "relu", tuple(_ACTIVATIONS))
-    return Perceptron((prod(contract.input_shape), *hidden, outputs(contract)), _ACTIVATIONS[activation])
+    return Perceptron((prod(problem.shape), *hidden, problem.outputs), _ACTIVATIONS[activation])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import ModelTerms
 from fedward_shared.errors import UsageError
-from fedward_shared.models.heads import outputs
 from fedward_shared.models.options import Options
+from fedward_shared.models.problem import Problem
 
 __all__ = ["Recurrent", "gru", "lstm"]
 
@@ -30,31 +29,31 @@ class Recurrent(nn.Module):
         return logits
 
 
-def lstm(terms: ModelTerms, contract: DataContract) -> Recurrent:
+def lstm(terms: ModelTerms, problem: Problem) -> Recurrent:
     """`[model] name = "lstm"`: `hidden` width, `layers`.
 
     Raises:
         UsageError: an option is unknown or out of range, or the data are no series.
     """
-    return _recurrent(nn.LSTM, terms, contract)
+    return _recurrent(nn.LSTM, terms, problem)
 
 
-def gru(terms: ModelTerms, contract: DataContract) -> Recurrent:
+def gru(terms: ModelTerms, problem: Problem) -> Recurrent:
     """`[model] name = "gru"`: `hidden` width, `layers`.
 
     Raises:
         UsageError: an option is unknown or out of range, or the data are no series.
     """
-    return _recurrent(nn.GRU, terms, contract)
+    return _recurrent(nn.GRU, terms, problem)
 
 
-def _recurrent(cell: type[nn.LSTM | nn.GRU], terms: ModelTerms, contract: DataContract) -> Recurrent:
+def _recurrent(cell: type[nn.LSTM | nn.GRU], terms: ModelTerms, problem: Problem) -> Recurrent:
     options = Options.of(terms, ("hidden", "layers"))
     hidden = options.whole("hidden", 64, least=1, most=8192)
     layers = options.whole("layers", 1, least=1, most=8)
-    if len(contract.input_shape) != _SERIES_AXES:
+    if len(problem.shape) != _SERIES_AXES:
         raise UsageError(
             f'[model] name: "{terms.name}" needs series, of kind "tensor" and shape [time, channels]',
             hint='For a table take "logistic" or "mlp", for images "cnn".',
         )
-    return Recurrent(cell, contract.input_shape[1], hidden, layers, outputs(contract))
+    return Recurrent(cell, problem.shape[1], hidden, layers, problem.outputs)

@@ -1,7 +1,11 @@
-"""Every model that a study can name. All of them: float32 parameters, no buffers, no layer that mixes records."""
+"""Every model that a study can name. All of them: float32 parameters, no buffers, no layer that mixes records.
+
+With a backbone the model is what follows it: the backbone itself is frozen, local, and no part of what travels.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,6 +15,8 @@ from numpy.typing import NDArray
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import ModelTerms, TensorSpec
 from fedward_shared.errors import UsageError
+from fedward_shared.models.heads.head import HEAD_OPTIONS, head_for
+from fedward_shared.models.problem import Problem
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,6 +90,18 @@ def check_options(terms: ModelTerms, contract: DataContract) -> None:
 def _construct(terms: ModelTerms, contract: DataContract) -> nn.Module:
     if terms.name not in _FAMILIES:
         raise UsageError(f"[model] name: {terms.name!r} is no model here; there are {', '.join(names())}")
+    problem = _problem(terms, contract)
+    survival = contract.label.follow_up is not None
+    options = {key: value for key, value in terms.options.items() if not (survival and key in HEAD_OPTIONS)}
     module = import_module(f"fedward_shared.models.{_FAMILIES[terms.name]}")
-    model: nn.Module = getattr(module, terms.name)(terms, contract)
+    model: nn.Module = getattr(module, terms.name)(replace(terms, options=options), problem)
     return model
+
+
+def _problem(terms: ModelTerms, contract: DataContract) -> Problem:
+    head = head_for(terms, contract)
+    if terms.backbone is None:
+        return Problem(contract, contract.input_shape, head.outputs)
+    from fedward_shared.models.backbones.registry import features_shape
+
+    return Problem(contract, features_shape(terms.backbone, contract), head.outputs, frozen=True)

@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.privacy.augmentation.plan import Augmentation, check_declared
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.descent import Descent
 from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.randomness.noise import RandomSource
 from fedward_shared.privacy.sampling import Indices
+from fedward_shared.privacy.sums import Loss
 
 __all__ = ["PlainStepper"]
 
@@ -35,6 +36,7 @@ class PlainStepper:
         training: TrainingTerms,
         site: SiteTerms,
         source: RandomSource,
+        loss: Loss = losses,
         augmentation: Augmentation | None = None,
     ) -> None:
         check_declared(augmentation, training)
@@ -43,6 +45,7 @@ class PlainStepper:
         self._data = data
         self._size = max(1, round(site.normaliser))
         self._source = source
+        self._loss = loss
         self._augmentation = augmentation
         self._flat = FlatModel(model)
         self._descent = Descent(self._flat, training)
@@ -58,7 +61,7 @@ class PlainStepper:
             records, labels = self._data.records[rows], self._data.labels[rows]
             if self._augmentation is not None:
                 records, labels = self._augmentation(records, labels, self._source)
-            torch.autograd.backward(losses(self._model(records), labels).mean())
+            torch.autograd.backward(self._loss(self._model(records), labels).mean())
         self._descent.apply()
 
     def close(self) -> None:

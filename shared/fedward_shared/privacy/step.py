@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.privacy.augmentation.plan import Augmentation, check_declared
 from fedward_shared.privacy.bookkeeping.grouping import Grouping
 from fedward_shared.privacy.clipping import Clip, FlatClip

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_simulations.audit.worlds import Cohort, Patient
 
 if TYPE_CHECKING:

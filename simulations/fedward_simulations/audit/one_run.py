@@ -24,7 +24,7 @@ from torch import nn
 
 from fedward_client.vault.training.local_round import stepper_for
 from fedward_shared.errors import TrainingError
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from fedward_client.vault.training.local_round import load_weights, on_device, train_round
-from fedward_shared.models.heads import probabilities
+from fedward_shared.models.heads.classes import probabilities
 from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 

@@ -645,7 +645,7 @@ MISTAKES: tuple[tuple[str, str, Changes, tuple[str, ...]], ...] = (
         (
             (
                 "[other]: is not a table of a study; known here: study, model, data, sites, training, "
-                "strategy, privacy, limits, resolved"
+                "strategy, privacy, limits, evaluation, resolved"
             ),
             (
                 "[data.series.channels]: the table is missing; it holds a table [data.series.channels.NAME] "

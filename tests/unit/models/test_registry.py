@@ -10,7 +10,7 @@ from torch import nn
 from fedward_shared.contracts.cohort import DataContract, DataKind, Label
 from fedward_shared.contracts.study import ModelTerms, Scalar
 from fedward_shared.errors import UsageError
-from fedward_shared.models.heads import losses, probabilities
+from fedward_shared.models.heads.classes import losses, probabilities
 from fedward_shared.models.registry import build, check_options, initial_weights, names, tensor_specs
 from tests.support.cohorts import MODELS, contract_of, terms_of
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fedward_shared.contracts.augmentation import Augment
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy import sums
 from fedward_shared.privacy.augmentation.draws import Draws

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fedward_shared.contracts.study import TrainingTerms
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.plain import PlainStepper

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fedward_shared.contracts.study import SiteTerms, TrainingTerms
 from fedward_shared.errors import UsageError
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.models.registry import build
 from fedward_shared.privacy import sums
 from fedward_shared.privacy.bookkeeping import tape as tapes

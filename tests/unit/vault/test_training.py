@@ -12,7 +12,7 @@ import torch
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_client.vault.training.local_round import on_device, train_round
 from fedward_shared.errors import TrainingError
-from fedward_shared.models.heads import losses
+from fedward_shared.models.heads.classes import losses
 from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 from tests.support.samples import TWO_SITES

@@ -25,7 +25,7 @@ from fedward_client.vault.training.local_round import load_weights, train_round
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError
 from fedward_shared.flower.records import arrays_of, record_of
-from fedward_shared.models.heads import probabilities
+from fedward_shared.models.heads.head import Head, head_for
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.randomness.noise import RandomSource
 
@@ -87,7 +87,7 @@ def client_app(work: SiteWork) -> ClientApp:
             work.report,
             contract=work.study.data,
             data=work.data,
-            scores=_scores(work.model, work.data.test.records),
+            scores=_scores(work.model, head_for(work.study.model, work.study.data), work.data.test.records),
             about={
                 "study": work.study.name,
                 "study_hash": work.study_hash.hex(),
@@ -100,13 +100,13 @@ def client_app(work: SiteWork) -> ClientApp:
     return app
 
 
-def _scores(model: nn.Module, records: Records) -> NDArray[np.float64]:
-    """Probabilities (rows, classes) of the final model."""
+def _scores(model: nn.Module, head: Head, records: Records) -> NDArray[np.float64]:
+    """What the final model says of each record: see `Head.scores`."""
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
         parts = [
-            probabilities(model(torch.from_numpy(records[start : start + _BATCH]).to(device)).double()).cpu().numpy()
+            head.scores(model(torch.from_numpy(records[start : start + _BATCH]).to(device)).double()).cpu().numpy()
             for start in range(0, len(records), _BATCH)
         ]
     return np.concatenate(parts) if parts else np.zeros((0, 0))

@@ -103,14 +103,14 @@ class _Parts:
         kind = np.int64 if _tokens(contract) else np.float32
         self._rows = rows
         self._patients = contract.patient is not None
-        self._classes = len(contract.label.classes)
+        self._labels_below = contract.label.numbers
         self._records = [np.empty((rows, *contract.input_shape), dtype=kind) for _ in range(2)]
         self._filled = [0, 0]
         self._labels: list[NDArray[np.int64]] = []
         self._test: list[NDArray[np.bool_]] = []
 
     def add(self, records: Records, labels: NDArray[np.int64], test: NDArray[np.bool_]) -> None:
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self._classes:
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self._labels_below:
             raise UsageError("the imported labels are not class numbers of the contract", hint=HINT)
         if sum(self._filled) + len(labels) > self._rows:
             raise _miscounted()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fedward_client.vault.training.dataset import Part
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError
+from fedward_shared.models.heads.head import head_for
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.randomness.noise import RandomSource
 
@@ -75,10 +76,13 @@ def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, so
 
     terms = study.sites[site]
     augmentation = augmentation_for(study.data, study.training.augment)
+    loss = head_for(study.model, study.data).losses
     if study.privacy.unsafe_no_privacy:
         from fedward_shared.privacy.plain import PlainStepper
 
-        return PlainStepper(model, data, training=study.training, site=terms, source=source, augmentation=augmentation)
+        return PlainStepper(
+            model, data, training=study.training, site=terms, source=source, loss=loss, augmentation=augmentation
+        )
     from fedward_shared.privacy.step import PrivateStepper
 
     if study.resolved is None:
@@ -92,5 +96,6 @@ def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, so
         noise_multiplier=study.resolved.sites[site].noise_multiplier,
         records_per_patient=study.data.records_per_patient,
         source=source,
+        loss=loss,
         augmentation=augmentation,
     )

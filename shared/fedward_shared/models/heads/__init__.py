@@ -1,0 +1,1 @@
+"""What a model's outputs mean: losses while it is trained, scores when it is used."""
