@@ -1,0 +1,88 @@
+"""What is predicted, as an evaluation needs it: classes with names, or the time to an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedward_shared.contracts.cohort import TICKS, FollowUp, Label
+from fedward_shared.contracts.study import EvaluationTerms
+from fedward_shared.contracts.survival import events, times
+from fedward_shared.evaluation.scored import Bools, Floats, Ints
+
+__all__ = ["ClassOutcome", "Outcome", "SurvivalOutcome", "hospital_scores", "outcome_of"]
+
+_TWO = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOutcome:
+    """One of several classes; scores have a column for each."""
+
+    names: tuple[str, ...]
+
+    @property
+    def told(self) -> tuple[int, ...]:
+        """The classes that figures are told for: of two only the second, since the first says the same."""
+        return (1,) if len(self.names) == _TWO else tuple(range(len(self.names)))
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalOutcome:
+    """The time to an event. `horizons` (in the unit of `follow_up`) are where risks are judged."""
+
+    follow_up: FollowUp
+    horizons: tuple[float, ...]
+
+    def times(self, labels: Ints) -> Floats:
+        """How long each record was watched, (rows,), in the unit of `follow_up`."""
+        return times(labels, self.follow_up)
+
+    def events(self, labels: Ints) -> Bools:
+        """Whether the event ended it, (rows,)."""
+        return events(labels)
+
+    def ends(self, columns: int) -> Floats:
+        """Where the intervals end whose risks are the columns of scores: all equally long, the last at the maximum."""
+        return self.follow_up.maximum * np.arange(1, columns + 1) / columns
+
+    def moment(self, horizon: float) -> float:
+        """The horizon on the grid that times are rounded to, so that an event on its very day counts."""
+        return float(np.rint(horizon / self.follow_up.maximum * TICKS) * (self.follow_up.maximum / TICKS))
+
+    def risk(self, scores: Floats, horizon: float) -> Floats:
+        """Predicted risk of the event up to `horizon` (rows,), straight between the ends of intervals."""
+        ends = np.concatenate([[0.0], self.ends(scores.shape[1])])
+        at = int(np.clip(np.searchsorted(ends, horizon, side="left"), 1, len(ends) - 1))
+        share = float(np.clip((horizon - ends[at - 1]) / (ends[at] - ends[at - 1]), 0.0, 1.0))
+        before = scores[:, at - 2] if at > 1 else np.zeros(len(scores))
+        return np.asarray(before + share * (scores[:, at - 1] - before), dtype=np.float64)
+
+
+Outcome = ClassOutcome | SurvivalOutcome
+
+
+def outcome_of(label: Label, terms: EvaluationTerms) -> Outcome:
+    """The outcome of a study. Without declared horizons they are at thirds of the follow-up."""
+    if label.follow_up is None:
+        return ClassOutcome(label.names)
+    thirds = tuple(label.follow_up.maximum * part / 3 for part in (1, 2, 3))
+    return SurvivalOutcome(label.follow_up, terms.horizons or thirds)
+
+
+def hospital_scores(labels: Ints, outcome: Outcome, columns: int) -> tuple[float, ...]:
+    """What somebody who knows only the hospital would say of each patient, from its training `labels`.
+
+    Classes: their shares. Survival: 1 - Kaplan-Meier at the end of each interval. `columns` is how many scores a
+    record has. All are 0 without labels.
+    """
+    if not len(labels):
+        return (0.0,) * columns
+    if isinstance(outcome, ClassOutcome):
+        shares = np.bincount(labels, minlength=columns) / len(labels)
+        return tuple(float(share) for share in shares)
+    from fedward_shared.evaluation.survival import kaplan_meier, survival_at
+
+    curve = kaplan_meier(outcome.times(labels), outcome.events(labels))
+    return tuple(float(value) for value in 1 - survival_at(curve, outcome.ends(columns)))
