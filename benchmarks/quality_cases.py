@@ -1,4 +1,4 @@
-"""What `benchmarks.quality` runs: a data set, the studies that are tried on it, how they are judged, and what is aimed at.
+"""What `benchmarks.quality` runs: data sets, the studies tried on them, how they are judged, and what is aimed at.
 
 A case is declared before its test rows are looked at. Everything in it is a constant; whatever is found out from data
 is found out on training rows, either once (then `chosen` says where, and there is one variant) or anew within every
