@@ -36,9 +36,16 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 @study_app.command("init")
 def init(
     file: Annotated[Path | None, typer.Argument(help="The file to write. Default: study.toml in --home.")] = None,
+    *,
     template: Annotated[
         str | None,
-        typer.Option("--from-template", help="table (rows of a table; the default), images, series, signals or text."),
+        typer.Option(
+            "--from-template", help="table (rows of a table; the default), survival, images, series, signals or text."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Write it for this model, with its recipe, such as mlp, cox, resnet18, cnn1d."),
     ] = None,
     table: Annotated[
         Path | None,
@@ -52,13 +59,14 @@ def init(
     from fedward_shared.manifest.template import template as text_of
 
     path = file or home / "study.toml"
-    if table is not None and template is not None:
-        raise UsageError("--from and --from-template are both given", hint="Keep one of the two.")
+    if table is not None and (template or model):
+        other = "--from-template" if template else "--model"
+        raise UsageError(f"--from and {other} are both given", hint="Keep one of the two.")
     if path.exists():
         raise UsageError(f"{path} exists already", hint="Choose another name, or remove the file first.")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", hint="Make it first, or name another file.")
-    text = text_of(template or "table") if table is None else _drafted(table, yes=yes)
+    text = text_of(template or "", model or "") if table is None else _drafted(table, yes=yes)
     write_atomic(path, text.encode(), mode=_READABLE)
     say(f"Wrote {path}, with {'example' if table is None else 'proposed'} values. Edit it to fit.")
     next_step(f"fedward-coordinator study check {path}", "what is wrong with it, and what it will cost")

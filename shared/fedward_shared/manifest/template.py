@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest import template_data
+from fedward_shared.recipes.recipe import Recipe, recipe
+from fedward_shared.recipes.schedules import FAMILIES
 
 __all__ = ["KINDS", "head", "template", "training_terms"]
 
@@ -27,20 +29,20 @@ _TERMS = """\
 
 [sites.north]
 size = {north_size}                  # agreed number of training patients; the site's weight in the average
-sampling_rate = {rate}          # a patient's chance to take part in one step
-normaliser = {north}           # what a step's sum is divided by; usually size * sampling_rate
+sampling_rate = {north_rate:g}            # a patient's chance to take part in one step
+normaliser = {north:g}             # what a step's sum is divided by; usually size * sampling_rate
 
 [sites.south]
 size = {south_size}
-sampling_rate = {rate}
-normaliser = {south}
+sampling_rate = {south_rate:g}
+normaliser = {south:g}
 
 # ---- What a hospital does in one round ----------------------------------------------------------------------------
 
 [training]
 local_steps = {steps}
-learning_rate = {learning_rate}
-optimizer = "sgd"            # sgd, adam, adamw; all of them follow noised gradients
+learning_rate = {learning_rate:g}
+optimizer = "{optimizer}"            # sgd, adam, adamw; all of them follow noised gradients
 momentum = 0.0               # of sgd: from 0, below 1 (adam and adamw have betas = [0.9, 0.999])
 within_patient = "mean"      # "sum": a patient's rows are added up before they are clipped together
 weight_decay = 0.0
@@ -55,11 +57,11 @@ deterministic = false        # true: the same bits again on the same machine, sl
 
 [strategy]
 name = "fedavg"              # fedavg, fedprox, fedadam, fedyogi, fedavgm
-rounds = 20
+rounds = {rounds}
 quorum = 2                   # a round with fewer updates fails
 deadline_seconds = 600       # a site that has not answered by then is left out of the round
 spare_attempts = 2           # failed rounds that may be repeated; ε already counts them
-average_last = 1             # above 1: the result is the mean of the last models, at no cost in ε
+average_last = {average}             # above 1: the result is the mean of the last models, at no cost in ε
 
 [strategy.options]           # fedadam and fedyogi: eta, eta_l, beta_1, beta_2, tau
                              # fedavgm: server_learning_rate, server_momentum
@@ -67,13 +69,23 @@ average_last = 1             # above 1: the result is the mean of the last model
 # ---- What a patient's records may cost ----------------------------------------------------------------------------
 
 [privacy]
-clip_norm = 1.0              # no patient moves a step's sum by more than this
+clip_norm = {clip}              # no patient moves a step's sum by more than this
 delta = 1e-5                 # must be the delta of every site's policy, and below one over the smallest size
 target_epsilon = 3.0         # publishing works out each site's noise from it (or give noise_multiplier instead)
 unsafe_no_privacy = false    # true: no noise at all; sites refuse it unless their policy allows it
 
 [limits]
 max_weight = 100.0           # a site refuses weights beyond this; so does the coordinator
+"""
+
+_CONTRACT = "# ---- The data contract"
+_MODEL = """\
+[model]
+name = "{model}"
+seed = 0               # of the first weights; public
+
+[model.options]        # what is left out has a tested default; docs/models.md lists the options
+
 """
 
 _PICTURES = """\
@@ -107,10 +119,8 @@ class _Kind:
     aim: str
     body: str
     augment: str
+    model: str
     sizes: tuple[int, int] = (4000, 3000)
-    rate: float = 0.05
-    steps: int = 5
-    learning_rate: float = 0.2
 
 
 _KINDS = {
@@ -120,13 +130,20 @@ _KINDS = {
         "predict coronary heart disease",
         template_data.TABLE,
         _OTHERS,
+        "logistic",
         sizes=(400, 300),
-        rate=1.0,
-        steps=2,
-        learning_rate=0.5,
+    ),
+    "survival": _Kind(
+        "survival",
+        "Survival after diagnosis from routine findings",
+        "predict survival",
+        template_data.SURVIVAL,
+        _OTHERS,
+        "cox",
+        sizes=(400, 300),
     ),
     "images": _Kind(
-        "chest-x-ray", "Pneumonia from chest X-rays", "recognise pneumonia", template_data.IMAGES, _PICTURES
+        "chest-x-ray", "Pneumonia from chest X-rays", "recognise pneumonia", template_data.IMAGES, _PICTURES, "cnn"
     ),
     "series": _Kind(
         "icu-mortality",
@@ -134,9 +151,10 @@ _KINDS = {
         "predict mortality",
         template_data.SERIES,
         _AGED,
+        "gru",
     ),
     "signals": _Kind(
-        "ecg-finding", "Abnormal electrocardiograms", "tell abnormal ECGs", template_data.SIGNALS, _RECORDINGS
+        "ecg-finding", "Abnormal electrocardiograms", "tell abnormal ECGs", template_data.SIGNALS, _RECORDINGS, "cnn1d"
     ),
     "text": _Kind(
         "readmission",
@@ -144,26 +162,33 @@ _KINDS = {
         "predict readmission",
         template_data.TEXT,
         _OTHERS,
+        "logistic",
     ),
 }
 KINDS = tuple(_KINDS)
 """The templates there are."""
 
 
-def template(kind: str = "table") -> str:
-    """A study file to start from.
+def template(kind: str = "", model: str = "") -> str:
+    """A study file to start from: of this kind of record, for this model, with the model's recipe.
+
+    Either may be left out: a model has its usual kind, a kind its usual model, and a table is what is usual at all.
 
     Raises:
-        UsageError: there is no such template.
+        UsageError: there is no such template or model, or the model is none for such records.
     """
-    found = _KINDS.get(kind)
+    chosen = kind or (_kind_of(model) if model else "table")
+    found = _KINDS.get(chosen)
     if found is None:
-        raise UsageError(f"there is no template {kind!r}", hint=f"Choose one of: {', '.join(KINDS)}")
+        raise UsageError(f"there is no template {chosen!r}", hint=f"Choose one of: {', '.join(KINDS)}")
     purpose = f"Find out whether two hospitals together {found.aim} better than each alone."
-    terms = training_terms(
-        found.sizes, rate=found.rate, steps=found.steps, learning_rate=found.learning_rate, augment=found.augment
-    )
-    return head(found.name, found.title, purpose) + found.body + terms
+    body = found.body if model in ("", found.model) else _with_model(found.body, model)
+    name = model or found.model
+    terms = training_terms(recipe(name, dict(zip(("north", "south"), found.sizes, strict=True))), augment=found.augment)
+    text = head(found.name, found.title, purpose) + body + terms
+    if model:
+        _check_fits(text, chosen, model)
+    return text
 
 
 def head(name: str, title: str, purpose: str) -> str:
@@ -171,22 +196,49 @@ def head(name: str, title: str, purpose: str) -> str:
     return _HEAD.format(name=name, title=title, purpose=purpose)
 
 
-def training_terms(
-    sizes: tuple[int, int] = (400, 300),
-    *,
-    rate: float = 1.0,
-    steps: int = 2,
-    learning_rate: float = 0.5,
-    augment: str = _OTHERS,
-) -> str:
-    """The end of a study file: from two example sites with these numbers of patients to `[limits]`."""
+def training_terms(found: Recipe | None = None, *, augment: str = _OTHERS) -> str:
+    """The end of a study file: from two example sites to `[limits]`, with the figures of a recipe.
+
+    Without one: logistic regression at sites of 400 and 300 patients.
+    """
+    chosen = found or recipe("logistic", {"north": 400, "south": 300})
     return _TERMS.format(
-        north_size=sizes[0],
-        south_size=sizes[1],
-        north=sizes[0] * rate,
-        south=sizes[1] * rate,
-        rate=rate,
-        steps=steps,
-        learning_rate=learning_rate,
+        north_size=chosen.sizes["north"],
+        south_size=chosen.sizes["south"],
+        north=chosen.normalisers["north"],
+        south=chosen.normalisers["south"],
+        north_rate=chosen.sampling_rates["north"],
+        south_rate=chosen.sampling_rates["south"],
+        steps=chosen.schedule.local_steps,
+        learning_rate=chosen.schedule.learning_rate,
+        optimizer=chosen.schedule.optimizer,
+        rounds=chosen.schedule.rounds,
+        average=chosen.schedule.average_last,
+        clip=chosen.schedule.clip_norm,
         augment=augment,
     )
+
+
+def _kind_of(model: str) -> str:
+    if model not in FAMILIES:
+        raise UsageError(f"there is no model {model!r}", hint=f"Choose one of: {', '.join(sorted(FAMILIES))}")
+    return FAMILIES[model].records
+
+
+def _with_model(body: str, model: str) -> str:
+    """The body with another model in place of its own; options are the model's defaults."""
+    return _MODEL.format(model=model) + body[body.index(_CONTRACT) :]
+
+
+def _check_fits(text: str, kind: str, model: str) -> None:
+    from fedward_shared.manifest.parse import load
+    from fedward_shared.models.registry import check_options
+
+    study = load(text.encode())
+    try:
+        check_options(study.model, study.data)
+    except UsageError as error:
+        usual = _kind_of(model)
+        raise UsageError(
+            f"{model} is no model for {kind}: {error.message}", hint=f"Leave the kind out, or take {usual}."
+        ) from error

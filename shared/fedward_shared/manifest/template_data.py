@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["IMAGES", "SERIES", "SIGNALS", "TABLE", "TEXT"]
+__all__ = ["IMAGES", "SERIES", "SIGNALS", "SURVIVAL", "TABLE", "TEXT"]
 
 _WHO = """\
 patient = "patient_id"       # tells patients apart; privacy is promised to patients. Never seen by the model
@@ -17,7 +17,7 @@ records_per_patient = 1      # {records} of one patient that count at most
 # range = [18, 90]           # or: values = ["yes", "1"]
 """
 
-_TABLE_INPUTS = """\
+_TABLE_LABEL = """\
 
 [data.label]
 column = "disease"
@@ -27,6 +27,10 @@ names = ["no disease", "disease"]
 # time = "diagnosed_at"      # when the outcome happened: records whose time zero is not before it are refused
 # codes = ["I21", "I22"]     # instead of a column: "1" where there is an event with one of these codes …
 # window = [0, 720]          # … within these hours after time zero, else "0"
+
+"""
+
+_TABLE_COLUMNS = """\
 
 # One table for each input. A number becomes (value - centre) / scale. Centre and scale are round, well-known figures,
 # not ones computed from patients. Rows with a value outside `range` are refused at import.
@@ -71,7 +75,7 @@ missing = ["", "NA"]
 TABLE = (
     """\
 [model]
-name = "logistic"      # logistic, mlp (tables); cnn (images); lstm, gru (series)
+name = "logistic"      # logistic or mlp for tables; docs/models.md says which model is for what
 seed = 0               # of the first weights; public
 
 [model.options]        # mlp: hidden = [64, 32], activation = "relu" or "tanh"
@@ -83,13 +87,51 @@ kind = "table"
 # time_zero = "admitted_at"  # the column with the moment of prediction; windows count hours from it
 """
     + _WHO.format(records="rows", key="heart-2026")
-    + _TABLE_INPUTS
+    + _TABLE_LABEL
+    + _TABLE_COLUMNS
+)
+
+SURVIVAL = (
+    """\
+[model]
+name = "cox"           # cox (one risk for each patient) or hazard (a network with a hazard for each interval)
+seed = 0               # of the first weights; public
+
+[model.options]
+# intervals = [0.5, 1, 2, 3, 5]   # where intervals end; without it, equal parts of the follow-up
+
+# ---- The data contract: what every hospital's file must look like -------------------------------------------------
+
+[data]
+kind = "table"
+# time_zero = "diagnosed_at" # the column with the moment of prediction; windows count hours from it
+"""
+    + _WHO.format(records="rows", key="survival-2026")
+    + """\
+
+[data.label]
+column = "died"              # whether watching ended with the event
+classes = [["0", "no"], ["1", "yes"]]      # first the end of watching, then the event, with every spelling
+names = ["alive when last seen", "died"]
+
+[data.label.follow_up]
+column = "years"             # from time zero to the event, or to when the patient was last seen
+unit = "years"
+maximum = 5                  # who was watched for longer counts as watched until here, without the event
+"""
+    + _TABLE_COLUMNS.replace('"disease"', '"died"')
+    + """\
+# What reports look at, declared before results are seen.
+[evaluation]
+horizons = [1, 3, 5]         # times at which risks are judged
+
+"""
 )
 
 IMAGES = (
     """\
 [model]
-name = "cnn"           # cnn for images; logistic and mlp work, too
+name = "cnn"           # cnn, resnet18 or vgg for images
 seed = 0               # of the first weights; public
 
 [model.options]
@@ -137,7 +179,7 @@ names = ["normal", "pneumonia"]
 SERIES = (
     """\
 [model]
-name = "gru"           # lstm or gru for series; logistic and mlp work, too
+name = "gru"           # gru, lstm or transformer for series
 seed = 0               # of the first weights; public
 
 [model.options]
@@ -205,12 +247,10 @@ names = ["survived", "died"]
 SIGNALS = (
     """\
 [model]
-name = "gru"           # lstm or gru for signals; logistic and mlp work, too
+name = "cnn1d"         # cnn1d, cnn_lstm or transformer for signals
 seed = 0               # of the first weights; public
 
 [model.options]
-hidden = 16            # width of the recurrent layer
-layers = 1
 
 # ---- The data contract: one float32 array for each record ---------------------------------------------------------
 

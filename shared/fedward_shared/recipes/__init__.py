@@ -1,0 +1,1 @@
+"""How each family of models is trained well: defaults that `python -m benchmarks.recipes` tests."""
