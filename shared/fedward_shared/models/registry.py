@@ -25,10 +25,15 @@ __all__ = ["build", "check_options", "initial_weights", "names", "tensor_specs"]
 
 _FAMILIES = {
     "cnn": "cnn",
+    "cnn1d": "cnn1d",
+    "cnn_lstm": "cnn_lstm",
+    "cox": "cox",
     "gru": "recurrent",
+    "hazard": "hazard",
     "logistic": "logistic",
     "lstm": "recurrent",
     "mlp": "mlp",
+    "transformer": "transformer",
 }
 """A model's name, which is also that of the function that builds it, and the module it lives in."""
 

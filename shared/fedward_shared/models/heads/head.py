@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD_OPTIONS", "Head", "head_for"]
 
-HEAD_OPTIONS = ("intervals", "likelihood")
+HEAD_OPTIONS = ("intervals", "likelihood", "expected_share")
 """Keys of `[model.options]` that belong to a survival study's head, and to no family."""
 
 
