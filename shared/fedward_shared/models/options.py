@@ -70,7 +70,7 @@ class Options:
             raise UsageError(f"[{self.table}] {key}: one of {', '.join(allowed)} is needed, not {value!r}")
         return value
 
-    def flag(self, key: str, *, default: bool) -> bool:
+    def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false.
 
         Raises:
@@ -91,6 +91,29 @@ class Options:
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             raise UsageError(f"[{self.table}] {key}: a number from {least:g} to {most:g} is needed, not {value!r}")
         return float(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, empty if not given; a single one stands for a list of one.
+
+        Raises:
+            UsageError: one of them is no text.
+        """
+        value = self.values.get(key, ())
+        items = value if isinstance(value, tuple | list) else (value,)
+        texts = tuple(item for item in items if isinstance(item, str))
+        if len(texts) != len(items):
+            raise UsageError(f"[{self.table}] {key}: a list of texts is needed, not {value!r}")
+        return texts
+
+    def without(self, keys: tuple[str, ...], condition: str) -> None:
+        """Notices an option that would do nothing: none of `keys` may be given but under `condition`.
+
+        Raises:
+            UsageError: one is given.
+        """
+        for key in keys:
+            if key in self.values:
+                raise UsageError(f"[{self.table}] {key}: it does nothing without {condition}")
 
     def _whole(self, key: str, value: object, least: int, most: int) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
