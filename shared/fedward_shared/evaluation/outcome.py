@@ -9,7 +9,8 @@ import numpy as np
 from fedward_shared.contracts.cohort import TICKS, FollowUp, Label
 from fedward_shared.contracts.study import EvaluationTerms
 from fedward_shared.contracts.survival import events, times
-from fedward_shared.evaluation.scored import Bools, Floats, Ints
+from fedward_shared.evaluation.kaplan_meier import Followed
+from fedward_shared.evaluation.scored import Floats, Ints
 
 __all__ = ["ClassOutcome", "Outcome", "SurvivalOutcome", "hospital_scores", "outcome_of"]
 
@@ -35,13 +36,9 @@ class SurvivalOutcome:
     follow_up: FollowUp
     horizons: tuple[float, ...]
 
-    def times(self, labels: Ints) -> Floats:
-        """How long each record was watched, (rows,), in the unit of `follow_up`."""
-        return times(labels, self.follow_up)
-
-    def events(self, labels: Ints) -> Bools:
-        """Whether the event ended it, (rows,)."""
-        return events(labels)
+    def followed(self, labels: Ints) -> Followed:
+        """How long each record was watched, in the unit of `follow_up`, and whether the event ended it."""
+        return Followed(times(labels, self.follow_up), events(labels))
 
     def ends(self, columns: int) -> Floats:
         """Where the intervals end whose risks are the columns of scores: all equally long, the last at the maximum."""
@@ -58,6 +55,13 @@ class SurvivalOutcome:
         share = float(np.clip((horizon - ends[at - 1]) / (ends[at] - ends[at - 1]), 0.0, 1.0))
         before = scores[:, at - 2] if at > 1 else np.zeros(len(scores))
         return np.asarray(before + share * (scores[:, at - 1] - before), dtype=np.float64)
+
+    def time_lost(self, scores: Floats) -> Floats:
+        """Mean predicted risk over the follow-up (rows,): the share of it that is expected to be lost to the event.
+
+        One number a record, for the C-index; with proportional hazards it ranks as any horizon's risk does.
+        """
+        return np.asarray(scores.mean(axis=1), dtype=np.float64)
 
 
 Outcome = ClassOutcome | SurvivalOutcome
@@ -82,7 +86,5 @@ def hospital_scores(labels: Ints, outcome: Outcome, columns: int) -> tuple[float
     if isinstance(outcome, ClassOutcome):
         shares = np.bincount(labels, minlength=columns) / len(labels)
         return tuple(float(share) for share in shares)
-    from fedward_shared.evaluation.survival import kaplan_meier, survival_at
-
-    curve = kaplan_meier(outcome.times(labels), outcome.events(labels))
-    return tuple(float(value) for value in 1 - survival_at(curve, outcome.ends(columns)))
+    followed, each = outcome.followed(labels), np.ones((1, len(labels)))
+    return tuple(float(1 - followed.survival_at(each, end)[0]) for end in outcome.ends(columns))
