@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedward_shared.contracts.cohort import TICKS, FollowUp, Label
-from fedward_shared.contracts.study import EvaluationTerms
+from fedward_shared.contracts.cohort import TICKS, FollowUp
+from fedward_shared.contracts.study import Study
 from fedward_shared.contracts.survival import events, times
 from fedward_shared.evaluation.kaplan_meier import Followed
 from fedward_shared.evaluation.scored import Floats, Ints
+from fedward_shared.models.heads.intervals import intervals_of
 
 __all__ = ["ClassOutcome", "Outcome", "SurvivalOutcome", "hospital_scores", "outcome_of"]
 
@@ -31,18 +32,18 @@ class ClassOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SurvivalOutcome:
-    """The time to an event. `horizons` (in the unit of `follow_up`) are where risks are judged."""
+    """The time to an event; scores have a column for the risk up to each of `ends`.
+
+    `horizons` are where risks are judged. Both are in the unit of `follow_up`; the last end is its maximum.
+    """
 
     follow_up: FollowUp
     horizons: tuple[float, ...]
+    ends: tuple[float, ...]
 
     def followed(self, labels: Ints) -> Followed:
         """How long each record was watched, in the unit of `follow_up`, and whether the event ended it."""
         return Followed(times(labels, self.follow_up), events(labels))
-
-    def ends(self, columns: int) -> Floats:
-        """Where the intervals end whose risks are the columns of scores: all equally long, the last at the maximum."""
-        return self.follow_up.maximum * np.arange(1, columns + 1) / columns
 
     def moment(self, horizon: float) -> float:
         """The horizon on the grid that times are rounded to, so that an event on its very day counts."""
@@ -50,7 +51,7 @@ class SurvivalOutcome:
 
     def risk(self, scores: Floats, horizon: float) -> Floats:
         """Predicted risk of the event up to `horizon` (rows,), straight between the ends of intervals."""
-        ends = np.concatenate([[0.0], self.ends(scores.shape[1])])
+        ends = np.array([0.0, *self.ends])
         at = int(np.clip(np.searchsorted(ends, horizon, side="left"), 1, len(ends) - 1))
         share = float(np.clip((horizon - ends[at - 1]) / (ends[at] - ends[at - 1]), 0.0, 1.0))
         before = scores[:, at - 2] if at > 1 else np.zeros(len(scores))
@@ -61,30 +62,36 @@ class SurvivalOutcome:
 
         One number a record, for the C-index; with proportional hazards it ranks as any horizon's risk does.
         """
-        return np.asarray(scores.mean(axis=1), dtype=np.float64)
+        return np.asarray(scores @ np.diff([0.0, *self.ends]) / self.ends[-1], dtype=np.float64)
 
 
 Outcome = ClassOutcome | SurvivalOutcome
 
 
-def outcome_of(label: Label, terms: EvaluationTerms) -> Outcome:
-    """The outcome of a study. Without declared horizons they are at thirds of the follow-up."""
+def outcome_of(study: Study) -> Outcome:
+    """The outcome of a study. Without declared horizons they are at thirds of the follow-up.
+
+    Raises:
+        UsageError: the model's option `intervals` is wrong.
+    """
+    label = study.data.label
     if label.follow_up is None:
         return ClassOutcome(label.names)
     thirds = tuple(label.follow_up.maximum * part / 3 for part in (1, 2, 3))
-    return SurvivalOutcome(label.follow_up, terms.horizons or thirds)
+    ends = intervals_of(study.model.options, label.follow_up).ends
+    return SurvivalOutcome(label.follow_up, study.evaluation.horizons or thirds, ends)
 
 
-def hospital_scores(labels: Ints, outcome: Outcome, columns: int) -> tuple[float, ...]:
+def hospital_scores(labels: Ints, outcome: Outcome) -> tuple[float, ...]:
     """What somebody who knows only the hospital would say of each patient, from its training `labels`.
 
-    Classes: their shares. Survival: 1 - Kaplan-Meier at the end of each interval. `columns` is how many scores a
-    record has. All are 0 without labels.
+    One number a score column. Classes: their shares. Survival: 1 - Kaplan-Meier at the end of each interval. All are 0
+    without labels.
     """
+    columns = len(outcome.names) if isinstance(outcome, ClassOutcome) else len(outcome.ends)
     if not len(labels):
         return (0.0,) * columns
     if isinstance(outcome, ClassOutcome):
-        shares = np.bincount(labels, minlength=columns) / len(labels)
-        return tuple(float(share) for share in shares)
+        return tuple((np.bincount(labels, minlength=columns) / len(labels)).tolist())
     followed, each = outcome.followed(labels), np.ones((1, len(labels)))
-    return tuple(float(1 - followed.survival_at(each, end)[0]) for end in outcome.ends(columns))
+    return tuple(float(1 - followed.survival_at(each, outcome.moment(end))[0]) for end in outcome.ends)
