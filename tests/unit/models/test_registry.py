@@ -11,14 +11,15 @@ from fedward_shared.contracts.cohort import DataContract, DataKind, Label
 from fedward_shared.contracts.study import ModelTerms, Scalar
 from fedward_shared.errors import UsageError
 from fedward_shared.models.heads.classes import losses, probabilities
+from fedward_shared.models.heads.head import head_for
 from fedward_shared.models.registry import build, check_options, initial_weights, names, tensor_specs
 from tests.support.cohorts import MODELS, contract_of, terms_of
 
 THREE = Label("stage", (("1",), ("2",), ("3",)), ("one", "two", "three"))
 
 
-def test_every_model_is_in_the_tests() -> None:
-    assert set(MODELS) == set(names())
+def test_the_models_of_these_tests_are_in_the_registry() -> None:
+    assert set(MODELS) <= set(names())  # test_families.py has all of them
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -34,7 +35,7 @@ def test_a_model_is_what_its_specs_say_and_mixes_no_records(name: str) -> None:
     assert len(state) == len(list(model.parameters()))
     records = torch.randn(5, *contract.input_shape)
     together = model(records)
-    assert together.shape == (5, 1)
+    assert together.shape == (5, head_for(terms, contract).outputs)
     alone = torch.cat([model(record[None]) for record in records])
     torch.testing.assert_close(together, alone)
 
@@ -49,7 +50,7 @@ def test_first_weights_follow_from_the_seed_alone_and_leave_global_randomness_as
     torch.manual_seed(1)
     again, other = initial_weights(terms_of(name), contract), initial_weights(terms_of(name, seed=4), contract)
     assert all(np.array_equal(first[key], again[key]) for key in first)
-    if name != "logistic":
+    if name not in {"logistic", "cox"}:
         assert any(not np.array_equal(first[key], other[key]) for key in first)
 
 
@@ -101,5 +102,5 @@ def test_a_model_for_other_data_is_refused(name: str, data: str) -> None:
 
 
 def test_an_unknown_model_gets_the_list() -> None:
-    with pytest.raises(UsageError, match="cnn, gru, logistic, lstm, mlp"):
-        check_options(ModelTerms("transformer"), contract_of("mlp"))
+    with pytest.raises(UsageError, match="cnn, .*gru, .*transformer"):
+        check_options(ModelTerms("perceptron"), contract_of("mlp"))
