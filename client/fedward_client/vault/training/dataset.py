@@ -8,9 +8,10 @@ records with the same inputs and label count once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,10 @@ from fedward_client.shards import record_bytes
 from fedward_client.vault.training.encoding import encode_table, encode_tokens
 from fedward_client.vault.training.reading import HINT, read_shard, read_table
 from fedward_client.vault.training.repeated import first_ones
+from fedward_client.vault.training.subgroups import members
 from fedward_shared.contracts.arrays import Text, TextForm
 from fedward_shared.contracts.cohort import DataContract, DataKind
+from fedward_shared.contracts.study import Subgroup
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import contract_digest
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Part", "Records", "open_data_set"]
 
 _ROWS = 1 << 12
+_NO_GROUPS: Mapping[str, NDArray[np.bool_]] = MappingProxyType({})
 
 Records = NDArray[np.float32] | NDArray[np.int64]
 """(rows, *input shape): float32, or int64 for the tokens of a text."""
@@ -42,7 +46,8 @@ class Part:
     """Training or test rows.
 
     `records` (rows, *input shape), `labels` (rows,) class index, `units` (rows,) index of the patient from 0 to
-    `count` - 1 within this part, `rows` (rows,) position in the whole import.
+    `count` - 1 within this part, `rows` (rows,) position in the whole import. `groups` (name to a mask (rows,)) are the
+    declared subgroups.
     """
 
     records: Records
@@ -50,6 +55,7 @@ class Part:
     units: NDArray[np.int64]
     count: int
     rows: NDArray[np.int64]
+    groups: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,10 @@ class Dataset:
     test: Part
 
 
-def open_data_set(folder: Path, contract: DataContract) -> Dataset:
+def open_data_set(folder: Path, contract: DataContract, subgroups: Sequence[Subgroup] = ()) -> Dataset:
     """Reads the import in `folder` and checks that it is what its record and `contract` say.
+
+    Who belongs to `subgroups` is read from the columns of tables; records of another kind have none.
 
     Raises:
         UsageError: a file is missing, unreadable or another than was imported, or the import was made under another
@@ -73,7 +81,10 @@ def open_data_set(folder: Path, contract: DataContract) -> Dataset:
     if record.rows_accepted > (TABLE_ROWS * len(record.files) if table else _most_records(folder, record, contract)):
         raise _miscounted()
     parts = _Parts(record.rows_accepted, contract)
-    units = (_read_tables if table else _read_shards)(folder, record, contract, parts)
+    if table:
+        units = _read_tables(folder, record, contract, parts, subgroups)
+    else:
+        units = _read_shards(folder, record, contract, parts)
     return parts.complete(units)
 
 
@@ -108,8 +119,15 @@ class _Parts:
         self._filled = [0, 0]
         self._labels: list[NDArray[np.int64]] = []
         self._test: list[NDArray[np.bool_]] = []
+        self._groups: list[Mapping[str, NDArray[np.bool_]]] = []
 
-    def add(self, records: Records, labels: NDArray[np.int64], test: NDArray[np.bool_]) -> None:
+    def add(
+        self,
+        records: Records,
+        labels: NDArray[np.int64],
+        test: NDArray[np.bool_],
+        groups: Mapping[str, NDArray[np.bool_]] = _NO_GROUPS,
+    ) -> None:
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self._labels_below:
             raise UsageError("the imported labels are not class numbers of the contract", hint=HINT)
         if sum(self._filled) + len(labels) > self._rows:
@@ -120,6 +138,7 @@ class _Parts:
             np.take(records, where, axis=0, out=self._records[part][start : self._filled[part]], mode="clip")
         self._labels.append(labels)
         self._test.append(test)
+        self._groups.append(groups)
 
     def complete(self, units: NDArray[np.int64]) -> Dataset:
         if sum(self._filled) != self._rows:
@@ -136,6 +155,9 @@ class _Parts:
             units=index.reshape(-1).astype(np.int64),
             count=len(names),
             rows=np.flatnonzero(chosen).astype(np.int64),
+            groups={
+                name: np.concatenate([groups[name] for groups in self._groups])[chosen] for name in self._groups[0]
+            },
         )
         return _once(whole) if self._patients else whole
 
@@ -149,10 +171,19 @@ def _once(part: Part) -> Part:
     for start in range(0, len(kept), _ROWS):
         rows = kept[start : start + _ROWS]
         part.records[start : start + len(rows)] = part.records[rows]
-    return Part(part.records[: len(kept)], part.labels[kept], part.units[kept], part.count, part.rows[kept])
+    return Part(
+        part.records[: len(kept)],
+        part.labels[kept],
+        part.units[kept],
+        part.count,
+        part.rows[kept],
+        {name: inside[kept] for name, inside in part.groups.items()},
+    )
 
 
-def _read_tables(folder: Path, record: ImportRecord, contract: DataContract, parts: _Parts) -> NDArray[np.int64]:
+def _read_tables(
+    folder: Path, record: ImportRecord, contract: DataContract, parts: _Parts, subgroups: Sequence[Subgroup]
+) -> NDArray[np.int64]:
     """Adds all rows to `parts`; gives each row's unit."""
     import polars as pl
 
@@ -165,7 +196,8 @@ def _read_tables(folder: Path, record: ImportRecord, contract: DataContract, par
         label = table[contract.label.column]
         if not label.dtype.is_integer():
             raise UsageError(f"the imported column {label.name!r} holds no class numbers", hint=HINT)
-        parts.add(encode_table(table, contract), label.cast(pl.Int64).to_numpy(), _held_out(table, contract))
+        records, labels = encode_table(table, contract), label.cast(pl.Int64).to_numpy()
+        parts.add(records, labels, _held_out(table, contract), members(table, subgroups))
         if contract.patient:
             names.append(table[contract.patient].cast(pl.String))
     if not contract.patient:
