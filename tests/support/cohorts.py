@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedward_client.imported import record_of, table_name, write_record
-from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, Label, NumberColumn
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, DataKind, FollowUp, Label, NumberColumn
 from fedward_shared.contracts.study import ModelTerms, Scalar, SiteTerms, TrainingTerms
 from fedward_shared.privacy.cohort import TrainingSet
 
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 LABEL = Label("disease", (("0",), ("1",)), ("no disease", "disease"))
+SURVIVAL = Label("died", (("0",), ("1",)), ("alive", "dead"), follow_up=FollowUp("days", "d", 3650.0))
 _KINDS = {
     "table": DataContract(
         DataKind.TABLE,
@@ -43,12 +44,25 @@ _KINDS = {
         split="split",
         records_per_patient=4,
     ),
+    "survival": DataContract(
+        DataKind.TABLE,
+        SURVIVAL,
+        (
+            NumberColumn("age", "years", 18, 110, 54, 9, missing_indicator=True),
+            CategoryColumn("stage", ("1", "2", "3")),
+        ),
+        patient="patient_id",
+        split="split",
+        records_per_patient=4,
+    ),
     "image": DataContract(DataKind.TENSOR, LABEL, patient="patient", shape=(1, 8, 8), records_per_patient=4),
     "series": DataContract(DataKind.TENSOR, LABEL, patient="patient", shape=(6, 3), records_per_patient=4),
 }
 MODELS: dict[str, tuple[str, dict[str, Scalar | tuple[Scalar, ...]]]] = {
     "logistic": ("table", {}),
     "mlp": ("table", {"hidden": (8, 4), "activation": "tanh"}),
+    "cox": ("survival", {"intervals": 4}),
+    "hazard": ("survival", {"intervals": 4, "hidden": (6,)}),
     "cnn": ("image", {"channels": (4, 8), "groups": 2, "hidden": 6}),
     "lstm": ("series", {"hidden": 5}),
     "gru": ("series", {"hidden": 5, "layers": 2}),

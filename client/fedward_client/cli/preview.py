@@ -55,7 +55,10 @@ def _who(view: Mapping[str, Any], site: str) -> Iterator[str]:
 
 def _what(view: Mapping[str, Any]) -> Iterator[str]:
     options = "".join(f", {name} {value}" for name, value in view["model_options"])
-    yield f"A model ({view['model']}{options}) that tells {' from '.join(view['classes'])} (column {view['label']})"
+    aim = f"tells {' from '.join(view['classes'])} (column {view['label']})"
+    if view.get("follow_up"):
+        aim = f"predicts the time until: {view['classes'][1]} (column {view['label']}; up to {view['follow_up']})"
+    yield f"A model ({view['model']}{options}) that {aim}"
     columns = view["columns"]
     yield f"from {len(columns)} columns:" if columns else f"from arrays of shape {tuple(view['shape'])}"
     name_width = max((len(column["name"]) for column in columns), default=0)

@@ -38,7 +38,7 @@ def row_digests(table: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 
 
 def array_digests(x: NDArray[Any], y: NDArray[np.int64]) -> pl.Series:
-    """What each record holds: UInt64; `x` (n, *shape), `y` (n,) class indices."""
+    """What each record holds: UInt64; `x` (n, *shape), `y` (n,) labels."""
     import polars as pl
 
     digests = np.empty(len(y), dtype="<u8")

@@ -235,6 +235,10 @@ def _asked(contract: DataContract) -> dict[str, list[str]]:
     told = {column.name: _expected(column) for column in contract.columns}
     names = ", ".join(f"{name} ({'|'.join(texts)})" for name, texts in zip(*_classes(contract), strict=True))
     told[contract.label.column] = f"what is predicted: {names}"
+    if watched := contract.label.follow_up:
+        told[watched.column] = (
+            f"how long the patient was watched, to the event or without it: a number of {watched.unit}"
+        )
     if isinstance(contract.form, Series):
         told |= {one.name: f"a measurement in {one.unit or 'no unit'}" for one in contract.form.channels}
     roles = {

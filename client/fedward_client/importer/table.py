@@ -1,8 +1,8 @@
 """Writes accepted rows as Parquet: ``table-00000.parquet``, …, each of 262,144 rows but the last.
 
 Columns carry the contract's names: a number is Float64 (null where missing), a category String in its declared
-spelling, the label Int64 (the class index), split and patient String. Rows keep the order of the source. The same rows
-give the same bytes, however they came in batches.
+spelling, the label Int64 (the class index; with a follow-up, time and event as in `contracts.survival`), split and
+patient String. Rows keep the order of the source. The same rows give the same bytes, however they came in batches.
 """
 
 from __future__ import annotations

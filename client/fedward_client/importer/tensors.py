@@ -39,7 +39,7 @@ class ShardWriter:
     def __init__(self, folder: Path, contract: DataContract, *, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder = folder
         self._shape = contract.input_shape
-        self._classes = len(contract.label.classes)
+        self._labels_below = contract.label.numbers
         self._most = max(1, shard_bytes // record_bytes(self._shape))
         self._units: dict[str, int] = {}
         self._shard: _Shard | None = None
@@ -63,14 +63,14 @@ class ShardWriter:
 
         Args:
             x: (n, *shape).
-            y: (n,) class indices.
+            y: (n,) class indices; with a follow-up, as `contracts.survival.encode` makes them.
             units: whose each record is, n patients' names; None where each record is a unit of its own.
             split: (n,) 0 for training, 1 for test.
 
         Raises:
-            SourceDataError: shapes, types, finite values, class indices or split are not what the contract says.
+            SourceDataError: shapes, types, finite values, labels or split are not what the contract says.
         """
-        _check(x, y, split, shape=self._shape, classes=self._classes)
+        _check(x, y, split, shape=self._shape, labels_below=self._labels_below)
         if units is not None and len(units) != len(y):
             raise _unfit("there must be a unit for each record")
         numbers = self._numbers(units, len(y))
@@ -136,13 +136,13 @@ def write_tensor_set(
 ) -> ImportRecord:
     """Writes a whole import into `folder` (made where missing): for simulations, benchmarks and tests.
 
-    `x` is (records, *contract.input_shape), `y` class indices, `unit` the patient's number, `split` 0 for training and
-    1 for test; each of the last three has one entry a record.
+    `x` is (records, *contract.input_shape), `y` labels as in `ShardWriter.add`, `unit` the patient's number, `split` 0
+    for training and 1 for test; each of the last three has one entry a record.
 
     Raises:
-        SourceDataError: shapes, types, finite values, class indices or split are not what the contract says.
+        SourceDataError: shapes, types, finite values, labels or split are not what the contract says.
     """
-    _check(x, y, split, shape=contract.input_shape, classes=len(contract.label.classes))
+    _check(x, y, split, shape=contract.input_shape, labels_below=contract.label.numbers)
     if unit.dtype != np.int64 or unit.shape != y.shape:
         raise _unfit("unit must be int64 and have one entry a record")
     if not len(y):
@@ -165,7 +165,7 @@ def _check(
     split: NDArray[np.uint8],
     *,
     shape: tuple[int, ...],
-    classes: int,
+    labels_below: int,
 ) -> None:
     """Whether arrays are what a contract says.
 
@@ -178,7 +178,7 @@ def _check(
         (y.dtype == np.int64 and split.dtype == np.uint8, "y must be int64, split uint8"),
         (y.shape == split.shape == (rows,), "y and split must have one entry a record"),
         (bool(np.isfinite(x).all()), "x must be finite"),
-        (bool(((y >= 0) & (y < classes)).all()), "y must be class indices"),
+        (bool(((y >= 0) & (y < labels_below)).all()), "y must be class indices, or labels of survival"),
         (bool((split <= 1).all()), "split must be 0 (train) or 1 (test)"),
     )
     for fine, rule in rules:

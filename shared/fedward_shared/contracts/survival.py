@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fedward_shared.contracts.cohort import TICKS, FollowUp
+from fedward_shared.contracts.cohort import TICKS, FollowUp, Label
 
-__all__ = ["encode", "events", "times"]
+__all__ = ["classes", "encode", "events", "times"]
 
 
 def encode(durations: ArrayLike, happened: ArrayLike, follow_up: FollowUp) -> NDArray[np.int64]:
@@ -24,6 +24,12 @@ def encode(durations: ArrayLike, happened: ArrayLike, follow_up: FollowUp) -> ND
     event = np.asarray(happened).astype(bool) & (time <= follow_up.maximum)
     ticks = np.rint(np.minimum(time, follow_up.maximum) / follow_up.maximum * TICKS).astype(np.int64)
     return 2 * ticks + event
+
+
+def classes(labels: ArrayLike, label: Label) -> NDArray[np.int64]:
+    """The class of each label of any study: with a follow-up, 0 for the end of watching and 1 for the event."""
+    known = np.asarray(labels, dtype=np.int64)
+    return known if label.follow_up is None else known % 2
 
 
 def events(labels: ArrayLike) -> NDArray[np.bool_]:

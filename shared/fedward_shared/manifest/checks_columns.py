@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 from fedward_shared.contracts.arrays import Channel, Pick
 from fedward_shared.contracts.cohort import CategoryColumn, FollowUp, Label, NumberColumn
+from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import canonical
 from fedward_shared.manifest.findings import Findings, shown, suggestion
+from fedward_shared.units import conversion, known
 from fedward_shared.units.substances import SUBSTANCES, substance_key
 
 __all__ = ["check_channel", "check_column", "check_label", "check_scaling", "check_window", "column_name"]
@@ -220,5 +222,14 @@ def _follow_up(path: Path, label: Label, watched: FollowUp, findings: Findings) 
         findings.add(path, "classes", "must be two where there is a follow_up: the end of watching, and the event")
     if label.codes:
         findings.add(path, "codes", "are given beside follow_up, which needs the event in a column; keep one")
-    if watched.column == label.column:
-        findings.add(path, "follow_up", f"is read from {shown(label.column)}, which holds the classes")
+    if known(watched.unit) and not _is_time(watched.unit):
+        findings.add(
+            (*path, "follow_up"), "unit", f'is {shown(watched.unit)}, which measures no time; must be such as "days"'
+        )
+
+
+def _is_time(unit: str) -> bool:
+    try:
+        return conversion(unit, "days", "").offset == 0
+    except UsageError:
+        return False

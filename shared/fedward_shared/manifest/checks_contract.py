@@ -135,6 +135,8 @@ def _named(data: DataContract) -> Iterator[tuple[Path, str, str, str]]:
         yield ("data", type(data.form).__name__.lower()), "file", data.form.file, "file"
     elif isinstance(data.form, Text):
         yield ("data", "text"), "column", data.form.column, "text"
+    if data.label.follow_up:
+        yield (*_LABEL, "follow_up"), "column", data.label.follow_up.column, "follow-up"
     if data.label.time:
         yield _LABEL, "time", data.label.time, "time of the outcome"
     for column in data.columns:

@@ -55,6 +55,8 @@ def _units(data: DataContract) -> Iterator[str]:
         for column in data.columns
         if isinstance(column, NumberColumn)
     ]
+    if data.label.follow_up:
+        measured.append(("data.label.follow_up", data.label.follow_up.unit, ""))
     if isinstance(data.form, Series):
         measured += [(f"data.series.channels.{one.name}", one.unit, one.substance) for one in data.form.channels]
     if isinstance(data.form, Signal):

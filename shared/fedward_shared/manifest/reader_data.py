@@ -78,7 +78,7 @@ class DataReader:
         path = ("data", "label")
         table = self.tables.read(schema.LabelTable, path, "follow_up")
         watched = self.tables.read(schema.FollowUpTable, (*path, "follow_up"), optional=True)
-        if table is None:
+        if table is None or (watched is None and self.tables.holds(*path, "follow_up")):
             return None
         if (table.codes is None) != (table.window is None):
             given, other = ("codes", "window = [0, 720]") if table.window is None else ("window", "codes")

@@ -98,7 +98,8 @@ name = "cox"           # cox (one risk for each patient) or hazard (a network wi
 seed = 0               # of the first weights; public
 
 [model.options]
-# intervals = [0.5, 1, 2, 3, 5]   # where intervals end; without it, equal parts of the follow-up
+# intervals = [0.5, 1, 2, 3, 5]   # where intervals end, the last at the maximum; without it, ten equal parts
+# expected_share = 0.5       # of patients expected to have the event by the maximum: where training starts from
 
 # ---- The data contract: what every hospital's file must look like -------------------------------------------------
 

@@ -777,6 +777,67 @@ MISTAKES: tuple[tuple[str, str, Changes, tuple[str, ...]], ...] = (
         ("[training.augment] noise: makes no sense for texts as tokens; leave the table out",),
     ),
     (
+        "follow-up in no unit of time",
+        "survival",
+        (('unit = "years"\nmaximum', 'unit = "kg"\nmaximum'),),
+        ('[data.label.follow_up] unit: is "kg", which measures no time; must be such as "days"',),
+    ),
+    (
+        "follow-up of no time",
+        "survival",
+        (("maximum = 5 ", "maximum = 0 "),),
+        (
+            (
+                "[data.label.follow_up] maximum: is 0; must be a number above 0: who was watched for longer counts "
+                "until here"
+            ),
+        ),
+    ),
+    (
+        "follow-up is the event",
+        "survival",
+        (('column = "years" ', 'column = "died" '),),
+        ('[data.label.follow_up] column: is "died", which is also the label; each needs its own column',),
+    ),
+    (
+        "follow-up is an input",
+        "survival",
+        (('column = "years" ', 'column = "age" '),),
+        ('[data.label.follow_up] column: is "age", which is also in [data.columns]; the model must not see it',),
+    ),
+    (
+        "cohort by follow-up",
+        "survival",
+        (("[data.label]\n", '[[data.include]]\ncolumn = "years"\nrange = [1, 5]\n\n[data.label]\n'),),
+        ('[[data.include]] 1 column: is "years", the follow-up; must be an input or a further column',),
+    ),
+    (
+        "three classes with a follow-up",
+        "survival",
+        (
+            ('["1", "yes"]]', '["1", "yes"], ["2"]]'),
+            ('"alive when last seen", "died"]', '"alive when last seen", "died", "moved"]'),
+        ),
+        ("[data.label] classes: must be two where there is a follow_up: the end of watching, and the event",),
+    ),
+    (
+        "times of a study of classes",
+        "table",
+        (('name = "logistic"', 'name = "cox"'),),
+        (
+            (
+                "[model] name: cox predicts when the event happens, and the label does not say how long patients were "
+                "watched"
+            ),
+        ),
+    ),
+    (
+        "intervals beyond the follow-up",
+        "survival",
+        (("# intervals = [0.5, 1, 2, 3, 5]", "intervals = [1, 10]"),),
+        (("[model.options] intervals: the last end is 10; it must be 5, the maximum of [data.label.follow_up]"),),
+    ),
+    (
         "text is the label",
         "text",
         (('column = "note"', 'column = "outcome"'),),

@@ -102,5 +102,5 @@ def test_a_model_for_other_data_is_refused(name: str, data: str) -> None:
 
 
 def test_an_unknown_model_gets_the_list() -> None:
-    with pytest.raises(UsageError, match="cnn, .*gru, .*transformer"):
+    with pytest.raises(UsageError, match=r"cnn, .*gru, .*transformer"):
         check_options(ModelTerms("perceptron"), contract_of("mlp"))

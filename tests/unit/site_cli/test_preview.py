@@ -14,8 +14,8 @@ from fedward_client.cli import study as study_cli
 from fedward_client.cli.app import app
 from fedward_client.cli.preview import describe, percent
 from fedward_client.cli.words import epsilon, size
-from fedward_client.vault.office.preview import _also_read, _rules
-from fedward_shared.contracts.cohort import DataContract, DataKind, Holdout, Label, NumberColumn, Rule, Timing
+from fedward_client.vault.office.preview import _also_read, _follow_up, _rules
+from fedward_shared.contracts.cohort import DataContract, DataKind, FollowUp, Holdout, Label, NumberColumn, Rule, Timing
 from fedward_shared.errors import FedwardError
 
 VIEW: dict[str, Any] = {
@@ -218,6 +218,22 @@ def test_the_view_has_all_columns_that_are_read_and_all_rules() -> None:
         "Only records whose ward is a or b",
         "20 % of patients are held out for testing, by a hash of their names",
     ]
+
+
+def test_survival_is_said_in_its_own_words() -> None:
+    label = Label("dead", (("0",), ("1",)), ("alive", "dead"), follow_up=FollowUp("days", "days", 3650.0))
+    data = DataContract(DataKind.TABLE, label, (NumberColumn("crea", "mg/dL", 0.0, 20.0, 1.0, 1.0),), patient="p")
+
+    told = text(
+        classes=["alive", "dead"],
+        label="dead",
+        follow_up=_follow_up(data),
+        also_read=[list(one) for one in _also_read(data)],
+    )
+
+    assert "that predicts the time until: dead (column dead; up to 3650 days)" in told
+    assert "days  how long each patient was watched; from 3650 days on, as if 3650 days without the event" in told
+    assert "that tells alive from dead" in text(classes=["alive", "dead"])
 
 
 def test_the_ledger_tells_infinity_as_null_in_json_and_as_a_sign_to_people(answers: dict[str, Any]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
 
 from fedward_client.importer.checking.cells import parse_number
 from fedward_client.importer.checking.people import SIDES
 from fedward_client.importer.checking.plan import Reading
-from fedward_shared.contracts.cohort import CategoryColumn, Label, NumberColumn
+from fedward_shared.contracts.cohort import CategoryColumn, FollowUp, Label, NumberColumn
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.contract import BLANKS, canonical
 from fedward_shared.units import Affine, conversion
@@ -21,6 +22,7 @@ __all__ = [
     "rule_meanings",
     "side_meanings",
     "value_meanings",
+    "watched_number",
 ]
 
 
@@ -66,6 +68,12 @@ def into_unit(column: NumberColumn, reading: Reading) -> Affine:
     """
     unit = reading.answer.unit
     return conversion(unit, column.unit, column.substance) if unit else Affine(1.0)
+
+
+def watched_number(follow_up: FollowUp) -> NumberColumn:
+    """How long a patient was watched, as a column that is checked like an input: every row needs it, from 0 on."""
+    limits = (0.0, sys.float_info.max)  # beyond the declared maximum counts until there, and is no mistake
+    return NumberColumn(follow_up.column, follow_up.unit, *limits, centre=0.0, scale=1.0, missing=("",), required=True)
 
 
 def value_meanings(column: CategoryColumn, reading: Reading) -> dict[str, int]:

@@ -17,7 +17,8 @@ from fedward_client.importer.checking.slots import Slots
 from fedward_client.importer.mapping import Mapping
 from fedward_client.importer.quarantine import Rejection
 from fedward_client.importer.sources.source import ROW, Batch
-from fedward_shared.contracts.cohort import HELD_OUT, DataContract
+from fedward_shared.contracts.cohort import HELD_OUT, DataContract, FollowUp, Label
+from fedward_shared.contracts.survival import encode
 
 __all__ = ["Checker"]
 
@@ -64,6 +65,8 @@ class Checker:
             table = table.filter(~bad)
             rejections = self._rejections(found.select(ROW, *told).filter(bad), wrong)
         table = table.rename(self._kept)
+        if self._contract.label.follow_up:
+            table = _with_times(table, self._contract.label, self._contract.label.follow_up)
         if self._contract.holdout and self._contract.patient:
             table = table.with_columns(held_out(table[self._contract.patient], self._contract.holdout).alias(HELD_OUT))
         if batch.rejections:
@@ -99,3 +102,9 @@ class Checker:
                 beyond_range=sums.get(f"b{at}", 0),
             )
         return MappingProxyType(counts)
+
+
+def _with_times(table: pl.DataFrame, label: Label, follow_up: FollowUp) -> pl.DataFrame:
+    """The table with time and event in one column, the label, and without the time's own."""
+    labels = encode(table[follow_up.column].to_numpy(), table[label.column].to_numpy(), follow_up)
+    return table.with_columns(pl.Series(label.column, labels)).drop(follow_up.column)

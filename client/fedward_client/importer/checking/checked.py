@@ -49,10 +49,12 @@ class Checked:
     """One batch, checked.
 
     `table` holds the accepted rows under the contract's names: a number Float64 (null: missing), a category String in
-    its declared spelling, the label Int64 (class index), patient, encounter and `split_column` String, the form's file
+    its declared spelling, the label Int64 (from 0 to below
+    `Label.numbers`), patient, encounter and `split_column` String, the form's file
     or text column String, `time_zero` Datetime (microseconds, UTC), for a series `AWARE`, and `sources.source.ROW`.
     `rejections` lists every wrong thing; `excluded` counts rows that a
-    rule of the cohort leaves out; `counts` has an entry for each input and the label.
+    rule of the cohort leaves out; `counts` has an entry for each input, the label and
+    the follow-up.
     """
 
     table: pl.DataFrame

@@ -16,7 +16,16 @@ from fedward_shared.contracts.arrays import Series, Text
 from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
 from fedward_shared.errors import SourceDataError, UsageError
 
-__all__ = ["ARRAY_FILE", "Plan", "Reading", "array_column", "check_answers", "contract_names", "make_plan"]
+__all__ = [
+    "ARRAY_FILE",
+    "Plan",
+    "Reading",
+    "array_column",
+    "check_answers",
+    "contract_names",
+    "make_plan",
+    "watched_column",
+]
 
 ARRAY_FILE = "file"
 """The contract's name for the column of .npy files where a contract of kind "tensor" declares no form."""
@@ -44,6 +53,7 @@ class Plan:
 
     inputs: tuple[Reading, ...]
     label: Reading
+    follow_up: Reading | None
     rules: tuple[Reading | None, ...]
     times: Mapping[str, Reading]
     time_zero: Reading | None
@@ -55,7 +65,7 @@ class Plan:
     def readings(self) -> Iterator[Reading]:
         """All of them."""
         people = (self.patient, self.encounter, self.split, self.time_zero, self.array)
-        found = chain(self.inputs, (self.label,), self.rules, self.times.values(), people)
+        found = chain(self.inputs, (self.label, self.follow_up), self.rules, self.times.values(), people)
         return (reading for reading in found if reading is not None)
 
     @property
@@ -73,11 +83,16 @@ def array_column(contract: DataContract) -> str | None:
     return contract.form.column if isinstance(contract.form, Text) else contract.form.file
 
 
+def watched_column(contract: DataContract) -> str:
+    """The contract's name of the column that says how long a patient was watched; "" without survival."""
+    return contract.label.follow_up.column if contract.label.follow_up else ""
+
+
 def contract_names(contract: DataContract) -> tuple[str, ...]:
     """Every name that a mapping may answer for: columns of all kinds, and the channels of a series."""
     names = [column.name for column in contract.columns]
     names += [column.timing.time for column in contract.columns if column.timing]
-    names += [contract.label.column, contract.label.time]
+    names += [contract.label.column, watched_column(contract), contract.label.time]
     names += [rule.column for rule in contract.include]
     channels = contract.form.channels if isinstance(contract.form, Series) else ()
     names += [channel.name for channel in channels]
@@ -116,6 +131,7 @@ def make_plan(contract: DataContract, mapping: SiteMapping, columns: Sequence[st
     plan = Plan(
         inputs=tuple(inputs.values()),
         label=label,
+        follow_up=read(watched_column(contract)),
         rules=tuple(None if rule.column in inputs else read(rule.column) for rule in contract.include),
         times=MappingProxyType({name: found for name in (*times, contract.label.time) if (found := read(name))}),
         time_zero=read(contract.time_zero),
@@ -152,6 +168,7 @@ def check_answers(contract: DataContract, mapping: SiteMapping) -> None:
     spelt = {column.name for column in contract.columns} | {contract.label.column, contract.split}
     spelt |= {rule.column for rule in contract.include}
     measured = {column.name for column in contract.columns if isinstance(column, NumberColumn)}
+    measured |= {watched_column(contract)} - {""}
     if isinstance(contract.form, Series):
         measured |= {channel.name for channel in contract.form.channels}
     for name, answer in mapping.columns.items():

@@ -16,6 +16,7 @@ from fedward_client.importer.checking.answers import (
     rule_meanings,
     side_meanings,
     value_meanings,
+    watched_number,
 )
 from fedward_client.importer.checking.cells import NumberCells
 from fedward_client.importer.checking.checked import AWARE
@@ -71,7 +72,7 @@ class Slots:
         self._hours = dict(self._read_hours())
         self.excluded: list[pl.Expr] = []
         inputs = tuple(self._inputs())
-        self.all = (*inputs, self._label(), *self._people(), *self._times(), *self._rules(inputs))
+        self.all = (*inputs, *self._label(), *self._people(), *self._times(), *self._rules(inputs))
 
     def _inputs(self) -> Iterator[Slot]:
         for column, reading in zip(self._contract.columns, self._plan.inputs, strict=True):
@@ -106,10 +107,14 @@ class Slots:
             meanings = {"": len(column.values)} | meanings
         return outcomes.category(column, self._material.meaning(reading.source, meanings), hours=hours)
 
-    def _label(self) -> Slot:
-        label = self._contract.label
+    def _label(self) -> Iterator[Slot]:
+        label, reading = self._contract.label, self._plan.follow_up
         meaning = self._material.meaning(self._plan.label.source, class_meanings(label, self._plan.label))
-        return Slot(label.column, outcomes.label(label, meaning), counted=True)
+        yield Slot(label.column, outcomes.label(label, meaning), counted=True)
+        if label.follow_up and reading:
+            column = watched_number(label.follow_up)
+            unit = into_unit(column, reading)
+            yield Slot(column.name, self._number(column, reading, unit, None), counted=True, converted=not unit.same)
 
     def _people(self) -> Iterator[Slot]:
         plan, material = self._plan, self._material

@@ -28,7 +28,7 @@ def without(contract: DataContract, mapping: Mapping, absent: Sequence[str]) -> 
     """The contract and mapping without the absent columns; None where a record cannot be read without one of them.
 
     Inputs can be left out, with their times; so can the columns of rules, the split and the encounter. The label, the
-    patient, the outcome's time, time zero and the file cannot.
+    follow-up, the patient, the outcome's time, time zero and the file cannot.
     """
     gone = set(absent)
     columns = tuple(

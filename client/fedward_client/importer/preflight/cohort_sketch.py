@@ -15,6 +15,7 @@ from fedward_client.importer.checking.checked import Checked
 from fedward_client.importer.preflight.profile import CohortFacts
 from fedward_client.importer.preflight.sketches import KeySample
 from fedward_shared.contracts.cohort import DataContract
+from fedward_shared.contracts.survival import classes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +81,7 @@ class CohortSketch:
         )
 
     def _hashes(self, table: pl.DataFrame) -> Hashes:
-        """(rows, 4): hashed patient, hashed record, label, 1 where the row is for testing."""
+        """(rows, 4): hashed patient, hashed record, class, 1 where the row is for testing."""
         contract = self._contract
         rows = table.height
         about = {contract.patient, contract.encounter, contract.split_column, "fedward_row"}
@@ -92,7 +93,7 @@ class CohortSketch:
         else:
             first = self._accepted - rows
             hashes[:, _PATIENT] = _spread(np.arange(first, first + rows, dtype=np.uint64))
-        hashes[:, _LABEL] = table[contract.label.column].to_numpy().astype(np.uint64)
+        hashes[:, _LABEL] = classes(table[contract.label.column].to_numpy(), contract.label).astype(np.uint64)
         side = contract.split_column
         hashes[:, _TEST] = (table[side] == "test").to_numpy() if side and side in table.columns else 0
         return hashes

@@ -31,6 +31,7 @@ from fedward_client.importer.preflight.time_sketch import TimeSketch
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_client.importer.sources.source import ROW, Batch, rows_before
 from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
+from fedward_shared.contracts.survival import classes
 from fedward_shared.manifest.parse import load
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Profiler:
         for name, sketch in self._categories.items():
             sketch.add(self._odd_cells(batch, name, odd), _tally(checked.table[name], sketch.values))
         name = self._contract.label.column
-        labels = checked.table[name].to_numpy()
+        labels = classes(checked.table[name].to_numpy(), self._contract.label)
         self._label.add(
             self._odd_cells(batch, name, odd), np.bincount(labels, minlength=len(self._label.values)).tolist()
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedward_client.importer.preflight.profile import Composite, Separation
 from fedward_shared.contracts.cohort import DataContract, NumberColumn
+from fedward_shared.contracts.survival import classes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +45,7 @@ def auc(values: Numbers, inside: Flags) -> tuple[float, float]:
 
 def separations(sample: pl.DataFrame, contract: DataContract, weight: float) -> tuple[Separation, ...]:
     """Every column against every class (the most frequent ten); `weight` (at most 1) scales z for repeated patients."""
-    labels = sample[contract.label.column].to_numpy()
+    labels = classes(sample[contract.label.column].to_numpy(), contract.label)
     found = []
     for index in _classes(labels, len(contract.label.classes)):
         inside = labels == index
@@ -59,7 +60,7 @@ def composites(sample: pl.DataFrame, contract: DataContract, weight: float) -> t
 
     With two classes a column that is higher in one is lower in the other, and all make one sum.
     """
-    labels = sample[contract.label.column].to_numpy()
+    labels = classes(sample[contract.label.column].to_numpy(), contract.label)
     names = contract.label.names
     two = len(names) == 2  # noqa: PLR2004 - two classes are each other's opposite
     directed = [column for column in contract.columns if isinstance(column, NumberColumn) and column.higher_in]
@@ -79,13 +80,13 @@ def composites(sample: pl.DataFrame, contract: DataContract, weight: float) -> t
     return tuple(found)
 
 
-def _classes(labels: NDArray[np.int64], classes: int) -> Iterator[int]:
+def _classes(labels: NDArray[np.int64], count: int) -> Iterator[int]:
     """The classes to look at; of two, one says all."""
-    if classes == 2:  # noqa: PLR2004 - see above
+    if count == 2:  # noqa: PLR2004 - see above
         if _enough(labels == 1):
             yield 1
         return
-    counts = np.bincount(labels, minlength=classes)
+    counts = np.bincount(labels, minlength=count)
     for index in np.argsort(-counts, kind="stable")[:_MOST_CLASSES].tolist():
         if _enough(labels == index):
             yield index

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fedward_client.vault.books.studies import Dossier
 from fedward_client.vault.office.views import ColumnView, DataSetChoice, StudyView, TensorView
 from fedward_shared.contracts.arrays import Series, Text
-from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
+from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn
 from fedward_shared.contracts.study import TensorSpec
 
 __all__ = ["preview"]
@@ -43,6 +43,7 @@ def preview(
         model_options=tuple((name, str(value)) for name, value in study.model.options.items()),
         label=study.data.label.column,
         classes=study.data.label.names,
+        follow_up=_follow_up(study.data),
         columns=tuple(_column(column) for column in study.data.columns),
         shape=study.data.input_shape,
         unit=study.data.unit,
@@ -71,14 +72,18 @@ def preview(
     )
 
 
+def _follow_up(data: DataContract) -> str:
+    watched = data.label.follow_up
+    return f"{watched.maximum:g} {watched.unit}" if watched else ""
+
+
 def _also_read(data: DataContract) -> Iterator[tuple[str, str]]:
     """Columns that are read and are neither inputs nor the label, nor tell patients apart."""
     if data.encounter:
         yield data.encounter, "tells a patient's stays apart"
     if data.time_zero:
         yield data.time_zero, "the moment of prediction, from which windows count"
-    if data.label.time:
-        yield data.label.time, "when the outcome happened"
+    yield from _also_read_of_label(data.label)
     for column in data.columns:
         if column.timing and column.timing.time:
             yield column.timing.time, f"when {column.name} was taken"
@@ -90,6 +95,14 @@ def _also_read(data: DataContract) -> Iterator[tuple[str, str]]:
     inputs = {column.name for column in data.columns}
     for name in dict.fromkeys(rule.column for rule in data.include if rule.column not in inputs):
         yield name, "says who is in the cohort"
+
+
+def _also_read_of_label(label: Label) -> Iterator[tuple[str, str]]:
+    if watched := label.follow_up:
+        most = f"{watched.maximum:g} {watched.unit}"
+        yield watched.column, f"how long each patient was watched; from {most} on, as if {most} without the event"
+    if label.time:
+        yield label.time, "when the outcome happened"
 
 
 def _rules(data: DataContract) -> Iterator[str]:

@@ -124,6 +124,8 @@ class StudyView:
     """Columns that are read and are no inputs: each name, and what for."""
     rules: tuple[str, ...] = ()
     """Who is in the cohort, who is held out, and which events count: in words."""
+    follow_up: str = ""
+    """Of a study of survival, the longest time that counts, with its unit; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
