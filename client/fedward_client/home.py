@@ -5,7 +5,7 @@
     site.toml       what was joined: site, coordinator, ports, fingerprints (written last by `join`)
     policy.toml     what the site allows
     gateway/        gateway.key, gateway.pem, ca.pem       the network side; nothing here is about patients
-    vault/          vault.key, study.pub, ledger.db, anchor, replies/, admin.sock      mode 0700
+    vault/          vault.key, study.pub, ledger.db, anchor, replies/, backbones/, admin.sock      mode 0700
     door/           the Unix socket between the two         mode 0750
     inbox/          checked data, written by the importer, read by the vault
     reports/        exact results, for this hospital's eyes only
@@ -114,6 +114,11 @@ class SiteHome:
     def replies_dir(self) -> Path:
         """Stored replies, until the coordinator's receipt."""
         return self.vault_dir / "replies"
+
+    @property
+    def backbones(self) -> Path:
+        """Weights of frozen backbones, `SHA256.safetensors` each; made when the first is added."""
+        return self.vault_dir / "backbones"
 
     @property
     def admin_sock(self) -> Path:

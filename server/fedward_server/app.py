@@ -110,6 +110,6 @@ def run_study(
 
 
 def _initial(study: Study) -> Weights:
-    from fedward_shared.models.registry import initial_weights
+    from fedward_shared.models.start import first_weights
 
-    return initial_weights(study.model, study.data)
+    return first_weights(study, None)

@@ -29,6 +29,7 @@ from fedward_shared.crypto.signing import Purpose, verify
 from fedward_shared.errors import FedwardError
 from fedward_shared.files import FolderLock, read_limited
 from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.models.start import first_weights
 from fedward_shared.wire.codec import StudyOffer
 
 __all__ = ["Coordinator", "Told"]
@@ -159,6 +160,7 @@ class Coordinator:
                 checkpoints=checkpoints,
                 notify=notify,
                 pacing=self._pacing,
+                initial=lambda: first_weights(study, folder.start if study.model.start else None),
             )
         except FedwardError:
             latest = checkpoints.latest()

@@ -3,7 +3,8 @@
 1. The draft is read and checked; what it leaves open is worked out and written into it (`manifest.resolve`).
 2. The key must be the one whose public half every invite carries; with another, every site would refuse.
 3. The signature covers the published bytes exactly (purpose `study`), and is checked once before anything is kept.
-4. Manifest and signature go into the studies folder together or not at all.
+4. Manifest and signature, with the weights that the study starts from where it declares any, go into the studies
+   folder together or not at all.
 5. The same offer that goes through the door is written beside them as a file, with the round key's certificate of
    today; publishing again renews it.
 """
@@ -24,6 +25,7 @@ from fedward_shared.errors import SignatureError
 from fedward_shared.files import read_limited, write_atomic
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
+from fedward_shared.models.start import check_start
 from fedward_shared.wire.codec import StudyOffer, encode_offer
 
 __all__ = ["Published", "publish", "signing_key", "sites_not_joined", "write_offer"]
@@ -57,17 +59,21 @@ def signing_key(home: CoordinatorHome, path: Path | None = None) -> Ed25519Priva
     return key
 
 
-def publish(draft: bytes, key: Ed25519PrivateKey, studies: Studies) -> Published:
+def publish(draft: bytes, key: Ed25519PrivateKey, studies: Studies, *, start: Path | None = None) -> Published:
     """Completes, signs and keeps a study. The same draft again finds what was published before.
+
+    `start` is the file of weights that the study declares as its start, if it does; a copy is kept with the study.
 
     Raises:
         StudyFileError: the draft has mistakes.
+        UsageError: `start` is not what the study declares, or is missing.
     """
     manifest = published(draft)
     study = load(manifest)
+    check_start(study, start)
     signature = sign(key, Purpose.STUDY, manifest)
     verify(public_bytes(key), Purpose.STUDY, manifest, signature)
-    return Published(studies.publish(manifest, signature), study_hash(manifest), study)
+    return Published(studies.publish(manifest, signature, start), study_hash(manifest), study)
 
 
 def write_offer(folder: StudyFolder, home: CoordinatorHome) -> Path:

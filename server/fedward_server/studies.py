@@ -1,14 +1,16 @@
 """The coordinator's studies folder: what was published, and what became of it.
 
 A study's folder is named by the first 16 hex digits of its hash and holds `study.toml` and `study.sig` exactly as
-published, `study.offer` (both, with the round key's certificate, as one file for a site), `state.json`, and, once it
-runs, `rounds/` (instructions in flight, checkpoints), `report.json` and `model/`.
+published, `study.offer` (both, with the round key's certificate, as one file for a site), `state.json`,
+`start.safetensors` where the study starts from given weights, and, once it runs, `rounds/` (instructions in flight,
+checkpoints), `report.json` and `model/`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -20,6 +22,7 @@ from pathlib import Path
 from fedward_shared.contracts.study import LARGEST_MANIFEST, Study, study_id
 from fedward_shared.errors import UsageError
 from fedward_shared.files import read_limited, sync_folder, write_atomic
+from fedward_shared.models.start import START_FILE
 
 __all__ = ["Standing", "Studies", "StudyFolder", "StudyState"]
 
@@ -60,6 +63,11 @@ class StudyFolder:
     def rounds(self) -> Path:
         """Instructions in flight and checkpoints."""
         return self.root / "rounds"
+
+    @property
+    def start(self) -> Path:
+        """The weights that the study starts from, where it declares such a file."""
+        return self.root / START_FILE
 
     @property
     def model(self) -> Path:
@@ -118,8 +126,12 @@ class Studies:
         self._root = root
         self._clock = clock
 
-    def publish(self, manifest: bytes, signature: bytes) -> StudyFolder:
-        """Keeps a signed manifest, whole or not at all. Publishing the same bytes again changes nothing."""
+    def publish(self, manifest: bytes, signature: bytes, start: Path | None = None) -> StudyFolder:
+        """Keeps a signed manifest, whole or not at all. Publishing the same bytes again changes nothing.
+
+        Raises:
+            UsageError: `start` is not the file that the study declares.
+        """
         folder = StudyFolder(self._root / study_id(hashlib.sha256(manifest).digest()))
         if folder.root.exists():
             folder.manifest()
@@ -129,6 +141,8 @@ class Studies:
         try:
             write_atomic(draft / "study.toml", manifest)
             write_atomic(draft / "study.sig", signature)
+            if start is not None:
+                _keep_start(start, draft / START_FILE, manifest)
             write_atomic(draft / "state.json", _state(Standing(StudyState.PUBLISHED, self._clock())))
             draft.rename(folder.root)
         except BaseException:
@@ -162,6 +176,24 @@ class Studies:
             f"{what} called {name!r}; published: {listed}",
             hint="Name a study by its name or by the first digits of its id (fedward-coordinator study list).",
         )
+
+
+def _keep_start(source: Path, copy: Path, manifest: bytes) -> None:
+    """Copies the weights and checks the copy, which is what the first round will send."""
+    from fedward_shared.manifest.parse import load
+    from fedward_shared.models.start import start_weights
+
+    try:
+        shutil.copyfile(source, copy)
+    except OSError as error:
+        raise UsageError(f"cannot read {source}: {error.strerror}") from error
+    try:
+        start_weights(load(manifest), copy)
+    except UsageError as error:
+        raise UsageError(error.message.replace(str(copy), str(source)), hint=error.hint) from error
+    copy.chmod(0o600)
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _state(standing: Standing) -> bytes:

@@ -17,6 +17,14 @@ __all__ = ["app", "main"]
 _STUDY = "study.toml"
 _FEWEST_SHADOWS = 4
 
+_StartOption = Annotated[
+    Path | None, typer.Option("--start", help="The weights that the study starts from, where it has a [model.start].")
+]
+_BackbonesOption = Annotated[
+    Path | None,
+    typer.Option("--backbones", help="A folder with weights of frozen networks, SHA256.safetensors each."),
+]
+
 app = command_line(
     "fedward-sim",
     "Try a study on one machine, before any hospital is asked. "
@@ -100,17 +108,20 @@ def run(
         str,
         typer.Option("--methods", help="Compare: local,centralised,federated,federated_dp. Default: the study alone."),
     ] = "",
+    start: _StartOption = None,
+    backbones: _BackbonesOption = None,
 ) -> None:
     """Run a study over imported data with the real code of coordinator and sites, in this one process.
 
     UNSAFE: the noise follows from the seed, so results protect nobody. No site's ledger is touched.
     """
     from fedward_shared.files import read_limited
+    from fedward_simulations.inline import ModelFiles
     from fedward_simulations.simulate import Request, simulate
 
     manifest = read_limited(study, LARGEST_MANIFEST)
     ways = tuple(name.strip() for name in methods.split(",") if name.strip())
-    simulate(Request(manifest, data, out, ways, tuple(range(seed, seed + seeds))))
+    simulate(Request(manifest, data, out, ways, tuple(range(seed, seed + seeds)), ModelFiles(start, backbones)))
     next_step(
         f"fedward-coordinator study publish {study}", "when the figures convince you; then hospitals can approve it"
     )

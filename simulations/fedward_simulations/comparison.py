@@ -12,7 +12,7 @@ from fedward_shared.errors import UsageError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_simulations.baselines import POOLED, alone, centralised, without_privacy
-from fedward_simulations.inline import InlineRun, run_inline
+from fedward_simulations.inline import InlineRun, ModelFiles, run_inline
 from fedward_simulations.metrics import Run
 from fedward_simulations.pooling import pool
 from fedward_simulations.report.figures import Method
@@ -47,6 +47,7 @@ def compare(
     workplace: Path,
     notify: Notify = silent,
     announce: Callable[[str, int], None] | None = None,
+    files: ModelFiles | None = None,
 ) -> Comparison:
     """Runs every way for every seed.
 
@@ -58,13 +59,14 @@ def compare(
         workplace: an empty folder for reports and the pooled import.
         notify: told of progress within a run.
         announce: told before each run: way and seed.
+        files: weights that the study names, where it names any.
 
     Raises:
         UsageError: a way is unknown, or the study does not fit.
     """
     if unknown := [way for way in ways if way not in WAYS]:
         raise UsageError(f"there is no method {unknown[0]!r}", hint=f"Choose of {', '.join(WAYS)}.")
-    bench = _Bench(published(manifest), folders, workplace, notify)
+    bench = _Bench(published(manifest), folders, workplace, notify, files)
     trained: dict[str, list[Run]] = {way: [] for way in ways}
     for seed in seeds:
         for way in ways:
@@ -78,7 +80,10 @@ def compare(
 class _Bench:
     """One study, its variants, and what was learnt on the way."""
 
-    def __init__(self, manifest: bytes, folders: Folders, workplace: Path, notify: Notify) -> None:
+    def __init__(
+        self, manifest: bytes, folders: Folders, workplace: Path, notify: Notify, files: ModelFiles | None
+    ) -> None:
+        self._files = files
         self._manifest = manifest
         self._study = load(manifest)
         self._folders = {site: folders[site] for site in self._study.site_names if site in folders}
@@ -132,5 +137,7 @@ class _Bench:
 
     def _train(self, manifest: bytes, folders: Folders, way: str, seed: int) -> InlineRun:
         reports = self._workplace / "reports" / way / f"seed-{seed}"
-        self.inline.append(run_inline(manifest, folders, seed=seed, reports=reports, notify=self._notify))
+        self.inline.append(
+            run_inline(manifest, folders, seed=seed, reports=reports, notify=self._notify, files=self._files)
+        )
         return self.inline[-1]

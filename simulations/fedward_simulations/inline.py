@@ -37,16 +37,25 @@ from fedward_shared.crypto.round_key import certify
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
 from fedward_shared.manifest.parse import load, study_hash
+from fedward_shared.models.start import first_weights
 from fedward_shared.wire.codec import StudyOffer
 from fedward_shared.wire.parcel import Parcel
 from fedward_simulations.randomness import SeededSource
 
-__all__ = ["InlineCourier", "InlineRun", "SiteRun", "run_inline"]
+__all__ = ["InlineCourier", "InlineRun", "ModelFiles", "SiteRun", "run_inline"]
 
 _DATA_SET = "simulation"
 _KEY_SECONDS = 30 * 24 * 3600
 _PACING = Pacing(pace=Pace(settle=0.0, quorum=1.0))
 """Everybody is there from the start: who refuses the study now would refuse it for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Weights that a study names: the file of `[model.start]`, and the folder with those of `[model.backbone]`."""
+
+    start: Path | None = None
+    backbones: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,13 @@ class InlineRun:
 
 
 def run_inline(
-    manifest: bytes, folders: Mapping[str, Path], *, seed: int, reports: Path, notify: Notify = silent
+    manifest: bytes,
+    folders: Mapping[str, Path],
+    *,
+    seed: int,
+    reports: Path,
+    notify: Notify = silent,
+    files: ModelFiles | None = None,
 ) -> InlineRun:
     """Runs a published study over one imported set a site. UNSAFE: all randomness follows from `seed`.
 
@@ -79,12 +94,14 @@ def run_inline(
         seed: the same seed gives the same result, to the bit.
         reports: a folder for the sites' own reports.
         notify: told of progress.
+        files: weights that the study names, where it names any.
 
     Raises:
-        UsageError: a site of the study has no import.
+        UsageError: a site of the study has no import, or weights that the study names are missing or other ones.
         FedwardError: training failed at a site; its own error, which a real coordinator would not see.
     """
-    study = load(manifest)
+    study, given = load(manifest), files or ModelFiles()
+    first = first_weights(study, given.start)
     if missing := [site for site in study.site_names if site not in folders]:
         raise UsageError(
             f"there are no imported data for {', '.join(missing)}",
@@ -93,7 +110,7 @@ def run_inline(
     keys = _Consortium(manifest)
     with ExitStack() as held:
         sites = {
-            name: held.enter_context(_Site(name, study, keys, folders[name], seed=seed, reports=reports / name))
+            name: held.enter_context(_Site(name, study, keys, _Place(folders[name], reports / name, given), seed))
             for name in study.site_names
         }
         courier = InlineCourier({name: site.vault for name, site in sites.items()}, _failures(sites))
@@ -107,6 +124,7 @@ def run_inline(
             book=MemoryBook({name: site.public_key for name, site in sites.items()}),
             notify=notify,
             pacing=_PACING,
+            initial=lambda: first,
         )
         seconds = time.perf_counter() - begun
         _check_delivered(conclusion)
@@ -193,23 +211,33 @@ class _TellingTrainer:
         self._trainer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A simulated hospital's folders: its import, its own reports, and weights that all share."""
+
+    data: Path
+    reports: Path
+    files: ModelFiles
+
+
 class _Site:
     """A hospital: a whole vault over stores in memory."""
 
-    def __init__(self, name: str, study: Study, keys: _Consortium, folder: Path, *, seed: int, reports: Path) -> None:
+    def __init__(self, name: str, study: Study, keys: _Consortium, place: _Place, seed: int) -> None:
         key = new_signing_key()
         self.public_key = public_bytes(key)
         self.trainer = _TellingTrainer(InlineTrainer(SeededSource(seed, name)))
         self._study = study
-        self._report = reports / study_id(keys.hash)
+        self._report = place.reports / study_id(keys.hash)
         self._books = Books(Store.in_memory(), site=name, study_key=keys.study_public, key=key, now=int(time.time()))
         self.vault = Vault(
             Identity(name, key, keys.study_public),
             books=self._books,
             policy=unsafe_simulation_policy(study.privacy.delta),
             trainer=self.trainer,
-            data_sets=_OneImport(folder),
-            reports=reports,
+            data_sets=_OneImport(place.data),
+            reports=place.reports,
+            backbones=place.files.backbones,
         )
 
     def __enter__(self) -> Self:

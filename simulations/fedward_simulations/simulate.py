@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fedward_shared.contracts.study import Study
     from fedward_simulations.comparison import Comparison
-    from fedward_simulations.inline import InlineRun
+    from fedward_simulations.inline import InlineRun, ModelFiles
     from fedward_simulations.report.figures import Figures
 
 __all__ = ["Request", "RoundBar", "simulate", "told"]
@@ -33,13 +33,14 @@ _TWO_CLASSES = 2
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. No `ways`: the study as it stands."""
+    """What was asked for. No `ways`: the study as it stands. `files` are weights that the study names."""
 
     manifest: bytes
     data: Path
     out: Path
     ways: tuple[str, ...]
     seeds: tuple[int, ...]
+    files: ModelFiles | None = None
 
 
 class RoundBar:
@@ -103,7 +104,9 @@ def _alone(manifest: bytes, study: Study, folders: Mapping[str, Path], request: 
         for seed in request.seeds:
             bar.begin(f"seed {seed}")
             reports = request.out / "reports" / f"seed-{seed}"
-            runs.append(run_inline(manifest, folders, seed=seed, reports=reports, notify=bar.notify))
+            runs.append(
+                run_inline(manifest, folders, seed=seed, reports=reports, notify=bar.notify, files=request.files)
+            )
     _keep_model(runs[-1], request.out)
     sites = {site: _site(site, runs) for site in study.site_names}
     for line in told(sites):
@@ -158,6 +161,7 @@ def _compared(manifest: bytes, study: Study, folders: Mapping[str, Path], reques
             workplace=Path(workplace),
             notify=bar.notify,
             announce=lambda way, seed: bar.begin(f"{way}, seed {seed}"),
+            files=request.files,
         )
     made = figures(compared.methods, compared.train_prevalence)
     print_figures(made, Console())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedward_client.cli import join, ledger, status, study
+from fedward_client.cli import backbone, join, ledger, status, study
 from fedward_client.cli.data import import_file
 from fedward_client.cli.preflight import preflight
 from fedward_client.cli.run import run
@@ -19,6 +19,7 @@ join.register(app)
 app.command("import")(import_file)
 app.command()(preflight)
 study.register(app)
+backbone.register(app)
 app.command()(run)
 status.register(app)
 ledger.register(app)

@@ -27,7 +27,8 @@ Whether it may be done now (`check_means`):
 15. a new reservation is within the study's `charged_rounds`, and the study has not
     been concluded: what it will cost is counted as what it has cost                  WRONG_ROUND
 16. δ is the policy's, and a study without noise is allowed                           POLICY
-17. data were imported under the study's contract, in the data set of the approval    NO_DATA
+17. data were imported under the study's contract, in the data set of the approval,
+    and the weights of the study's backbone, if it needs a file, are here             NO_DATA
 18. the declared noise, accounted here, gives no more ε than the manifest claims      POLICY
 19. the budget of the data set covers it, with everything that was ever spent there   BUDGET
 
@@ -119,7 +120,7 @@ class Standing:
 
     `seen_holds`: the heads in the instruction are on our chains. `stored`: a reply to this very instruction is kept.
     `reserved`: reservations of the study so far. `others`, `mine`: events spent in the data set by other studies,
-    and by this one.
+    and by this one. `weights`: the file of the study's backbone, if it needs one, is here.
     """
 
     site: str
@@ -133,6 +134,7 @@ class Standing:
     data: Imported | None
     others: Sequence[Event]
     mine: Sequence[Event]
+    weights: bool = True
 
 
 def check_asker(
@@ -190,7 +192,7 @@ def check_means(
     if verdict is Verdict.RESERVE and over:  # 15
         raise NotAdmitted(RefusalCode.WRONG_ROUND)
     _check_policy(study, policy)  # 16
-    if standing.data is None or standing.data.contract != standing.dossier.contract:  # 17
+    if standing.data is None or standing.data.contract != standing.dossier.contract or not standing.weights:  # 17
         raise NotAdmitted(RefusalCode.NO_DATA)
     if verdict is Verdict.CONCLUDE:
         return standing.data

@@ -55,7 +55,8 @@ class Identity:
 class Vault:
     """Answers parcels. As a context manager it notes its start and stop in the journal, and ends the trainer.
 
-    `clock` gives seconds since 1970; `reports` is the site's own folder for exact results.
+    `clock` gives seconds since 1970; `reports` is the site's own folder for exact results,
+    `backbones` the one with weights of frozen backbones.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Vault:
         trainer: Trainer,
         data_sets: DataSets,
         reports: Path,
+        backbones: Path | None = None,
         clock: Callable[[], float] = time.time,
         accountant: Accountant = pld,
     ) -> None:
@@ -83,6 +85,7 @@ class Vault:
             trainer=trainer,
             data_sets=data_sets,
             reports=reports,
+            backbones=backbones,
             clock=self._now,
             accountant=accountant,
         )

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedward_client.vault import admission
 from fedward_client.vault.admission import NotAdmitted, Standing, Verdict
+from fedward_client.vault.backbones import has_weights
 from fedward_client.vault.books.answers import sealed_reply
 from fedward_client.vault.books.books import Books
 from fedward_client.vault.books.chain import Fields
@@ -70,6 +71,7 @@ class Orders:
         trainer: Trainer,
         data_sets: DataSets,
         reports: Path,
+        backbones: Path | None,
         clock: Callable[[], int],
         accountant: Accountant,
     ) -> None:
@@ -80,6 +82,7 @@ class Orders:
         self._trainer = trainer
         self._data_sets = data_sets
         self._reports = reports
+        self._backbones = backbones
         self._now = clock
         self._accountant = accountant
 
@@ -117,6 +120,7 @@ class Orders:
             data=self._data_sets.newest(data_set) if data_set else None,
             others=books.ledger.events(data_set, without=(head.study,)),
             mine=books.ledger.events(data_set, only=head.study),
+            weights=has_weights(dossier.study, self._backbones),
         )
 
     def _serve(self, digest: bytes, now: int) -> Parcel:
@@ -175,6 +179,7 @@ class Orders:
             digest=admitted.digest,
             payload=admitted.payload,
             reports=self._reports,
+            backbones=self._backbones,
         )
         try:
             return self._trainer.run(order, cancelled)

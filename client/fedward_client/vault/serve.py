@@ -66,6 +66,7 @@ def serve(home: SiteHome, *, unsafe: bool, stop: threading.Event) -> None:
             trainer=WorkerTrainer(),
             data_sets=Inbox(home.inbox),
             reports=home.reports,
+            backbones=home.backbones,
         )
         held.enter_context(vault)
         held.enter_context(DoorServer(home.door, vault, spool=home.vault_dir))

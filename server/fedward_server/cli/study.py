@@ -139,6 +139,10 @@ def publish(
     study_key: Annotated[
         Path | None, typer.Option("--study-key", help="The study key (PEM) where it is kept offline.")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", help="The weights that the study starts from, where it has a [model.start]."),
+    ] = None,
 ) -> None:
     """Complete a study file, sign it with the study key and offer it to its sites. Its hash names it from then on."""
     from fedward_server import publishing
@@ -151,13 +155,16 @@ def publish(
     coordinator.load()
     key = publishing.signing_key(coordinator, study_key)
     with _working("Working out noise and signing …"):
-        done = publishing.publish(read_limited(file, LARGEST_MANIFEST), key, Studies(coordinator.studies_dir))
+        draft, studies = read_limited(file, LARGEST_MANIFEST), Studies(coordinator.studies_dir)
+        done = publishing.publish(draft, key, studies, start=start)
         offer = publishing.write_offer(done.folder, coordinator)
         found = cost(done.study)
     say(f"Published {done.study.name} as {done.folder.id}")
     say(f"hash  {done.hash.hex()}")
     say(f"file  {done.folder.root / 'study.toml'}")
     say(f"offer {offer}")
+    if terms := done.study.model.start:
+        say(f"start {terms.source} ({terms.licence}), kept here; the first round sends these weights")
     _show(done.study, found)
     for warning in warnings(done.study):
         say(f"warning: {warning}")

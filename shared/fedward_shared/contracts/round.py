@@ -68,7 +68,10 @@ _EXPLANATIONS = {
         "the site's ledger is locked after a roll-back (fedward-site doctor; at worst fedward-site unsafe-unlock)"
     ),
     RefusalCode.PRUNED: "the round is over: the coordinator itself said that its result is durable",
-    RefusalCode.NO_DATA: "no data were imported under the study's contract (fedward-site import)",
+    RefusalCode.NO_DATA: (
+        "no data were imported under the study's contract (fedward-site import), or its backbone's weights are "
+        "missing (fedward-site backbone add)"
+    ),
     RefusalCode.BUSY: "the site is still working on another instruction",
     RefusalCode.DOOR_CLOSED: "the site's gateway cannot reach its vault",
     RefusalCode.GATEWAY_LIMIT: "the site's gateway refused the size or the form of the message",

@@ -163,6 +163,7 @@ def open_office(home: SiteHome) -> Iterator[Office]:
                 books=books,
                 policy=policy,
                 data_sets=Inbox(home.inbox),
+                backbones=home.backbones,
             ),
         )
     finally:

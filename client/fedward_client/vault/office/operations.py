@@ -6,6 +6,9 @@ while the vault is stopped. Deciding is signed with the vault's key and noted in
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from fedward_client.vault.backbones import missing_weights
 from fedward_client.vault.books.books import Books
 from fedward_client.vault.books.studies import Dossier, StudyState
 from fedward_client.vault.inbox import DataSets, Imported
@@ -50,6 +53,7 @@ class Operations:
         books: Books,
         policy: Policy,
         data_sets: DataSets,
+        backbones: Path | None = None,
         accountant: Accountant = pld,
         model_check: ModelCheck = in_a_process,
     ) -> None:
@@ -59,6 +63,7 @@ class Operations:
         self._books = books
         self._policy = policy
         self._data_sets = data_sets
+        self._backbones = backbones
         self._accountant = accountant
         self._model_check = model_check
         self._sound: set[bytes] = set()
@@ -102,7 +107,8 @@ class Operations:
         """Lets a study train on a data set, in the name of `by`; signed, journalled and anchored.
 
         Raises:
-            UsageError: no such study or data set, no name, or it is approved already.
+            UsageError: no such study or data set, no name, it is approved already, or the weights of its backbone are
+                not here.
             PolicyError: the site's policy, the study's own claims, or tensors that are not its model's, forbid it.
             BudgetError: the data set's budget does not cover the study to its end.
         """
@@ -128,6 +134,8 @@ class Operations:
             )
         if problem := self._model_problem(dossier):
             raise PolicyError(problem, hint="Do not approve it. Tell the coordinator what is said here.")
+        if missing := missing_weights(dossier.study, self._backbones):
+            raise UsageError(missing, hint="Get the file from its source; every site keeps a copy of its own.")
         at, books = int(now), self._books
         with books.store.transaction() as transaction:
             decision = books.studies.decide(
@@ -271,6 +279,8 @@ class Operations:
             problems.append(error.message)
         if dossier.state is not StudyState.APPROVED and (problem := self._model_problem(dossier)):
             problems.append(problem)
+        if missing := missing_weights(dossier.study, self._backbones):
+            problems.append(missing)
         fitting = self._fitting(dossier)
         if not fitting:
             problems.append("no data were imported under this study's contract yet")

@@ -117,6 +117,7 @@ class _Worker:
             "attempt": order.attempt,
             "digest": order.digest.hex(),
             "reports": str(order.reports),
+            "backbones": str(order.backbones) if order.backbones else "",
             "manifest_bytes": len(order.manifest),
             "payload_bytes": order.payload.nbytes,
         }

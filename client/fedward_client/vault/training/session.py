@@ -15,6 +15,7 @@ from flwr.clientapp import ClientApp
 
 from fedward_client.vault.training.app import CONCLUDE, TRAIN, SiteWork, client_app, config_of
 from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.features import with_features
 from fedward_client.vault.training.local_round import on_device
 from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
@@ -86,7 +87,8 @@ class Session:
         if study.resolved is None:
             raise TrainingError("the study has not been published", hint="fedward-coordinator study publish")
         check_tensors(study)
-        data = open_data_set(order.data_folder, study.data)
+        read = open_data_set(order.data_folder, study.data, study.evaluation.subgroups)
+        data = with_features(study, read, order.backbones, self._device)
         digest = study_hash(order.manifest)
         work = SiteWork(
             study=study,

@@ -17,7 +17,8 @@ class Order:
     """One instruction that was admitted, with all that its execution needs.
 
     `manifest` is the study's published file, `data_folder` the import it runs on, `digest` the instruction's,
-    `payload` the weights as they travel; `reports` is the site's folder for reports (one folder a study is made in it).
+    `payload` the weights as they travel; `reports` is the site's folder for reports (one folder a study is made in it);
+    `backbones` is the folder with weights of frozen backbones (None: there are none).
     """
 
     manifest: bytes
@@ -29,6 +30,7 @@ class Order:
     digest: bytes
     payload: memoryview
     reports: Path
+    backbones: Path | None = None
 
 
 class Trainer(Protocol):

@@ -97,6 +97,7 @@ def _receive(handle: int, orders: queue.SimpleQueue[Order], log: int) -> None:
                     digest=bytes.fromhex(head["digest"]),
                     payload=memoryview(read(head["payload_bytes"])),
                     reports=Path(head["reports"]),
+                    backbones=Path(head["backbones"]) if head["backbones"] else None,
                 )
             )
     except (Ended, OSError):

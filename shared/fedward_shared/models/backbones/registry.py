@@ -42,9 +42,11 @@ def features_shape(terms: PretrainedTerms, contract: DataContract) -> tuple[int,
 
 
 def open_backbone(
-    terms: PretrainedTerms, contract: DataContract, folder: Path, device: torch.device | None = None
+    terms: PretrainedTerms, contract: DataContract, folder: Path | None, device: torch.device | None = None
 ) -> Extract:
     """The backbone, ready on `device` (the CPU if not given); `folder` holds weights as `SHA256.safetensors`.
+
+    Without a folder, only a backbone that has no weights can be opened.
 
     Raises:
         UsageError: as `features_shape`; or the file is missing, or is not what the study declares.
@@ -52,7 +54,14 @@ def open_backbone(
     import torch
 
     backbone = _backbone(terms, contract)
-    file = folder / file_of(terms) if backbone.weighs else None
+    file = None
+    if backbone.weighs:
+        if folder is None:
+            raise UsageError(
+                f"the weights of {terms.name} are needed, and no folder with them was given",
+                hint="In simulations: --backbones DIR, where DIR holds the file as SHA256.safetensors.",
+            )
+        file = folder / file_of(terms)
     return backbone.open(file, device or torch.device("cpu"))
 
 
