@@ -1,0 +1,1 @@
+"""Methods, strategies, ε and seeds as one grid of cells: each is trained once, kept, and never trained again."""
