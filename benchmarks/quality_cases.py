@@ -8,17 +8,14 @@ seed's training rows (then there are several variants, and the benchmark cross-v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fedward_client.vault.training.dataset import Part
 from fedward_shared.evaluation.scored import Scored
+from fedward_simulations.grid.cell import BASELINES
 
-__all__ = ["CENTRALISED", "FEDERATED", "LEFT_OUT", "LOCAL", "Aim", "Case", "Figure", "Fit", "Variant"]
+__all__ = ["CENTRALISED", "FEDERATED", "LEFT_OUT", "LOCAL", "Aim", "Case", "Figure", "Variant"]
 
 LOCAL = "local"
 """Every site's own model, judged on its own test rows."""
@@ -30,16 +27,14 @@ LEFT_OUT = "left-out"
 """For every site a federation without it, which is judged on all rows of that site."""
 
 Figure = Callable[[Mapping[str, Scored]], float]
-"""A figure of one model's scores on the test rows of every site."""
-Fit = Callable[[Part, Part, int], NDArray[np.float64]]
-"""A baseline: (pooled training rows, pooled test rows, seed) -> scores of the test rows (rows, columns)."""
+"""A figure of one model's scores on the test rows of every site (that it was judged on)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One configuration: what people call it, and its whole study.toml, not yet published.
 
-    `study` states its target ε in `[privacy]`; where ε is ∞ the benchmark takes privacy out of it.
+    The ε that `[privacy]` states is replaced by the one that is run; where it is ∞, privacy is taken out.
     """
 
     name: str
@@ -69,12 +64,12 @@ class Case:
             None where the data are not there.
         splits: whether another seed makes other imports; else those of seed 0 serve all.
         variants: the studies among which cross-validation chooses at this ε (∞: without privacy), the declared one
-            first. Data contract and sites are the same in all of them, at every ε.
+            first. Data contract and names of sites are the same in all of them, at every ε.
         figures: by name; the first one is the headline, of which an interval is given.
         aims: what is to be reached; a summary line tells for each whether it is.
         methods: of `LOCAL`, `CENTRALISED`, `FEDERATED`, `LEFT_OUT`. Only `FEDERATED` and `LEFT_OUT` run at every ε.
         epsilons: ∞ for none.
-        baselines: by name, fitted on the pooled training rows.
+        baselines: of `fedward_simulations.grid.plain`, fitted on the pooled training rows.
         seeds: how many, from 0.
         notes: what a reader must know, such as that a split is optimistic; a note in `shortfall` says why an aim is
             not reached, where that is known.
@@ -91,7 +86,7 @@ class Case:
     splits: bool = False
     methods: tuple[str, ...] = (LOCAL, CENTRALISED, FEDERATED)
     epsilons: tuple[float, ...] = (inf, 8.0, 3.0)
-    baselines: Mapping[str, Fit] = field(default_factory=dict)
+    baselines: tuple[str, ...] = BASELINES
     seeds: int = 5
     notes: tuple[str, ...] = ()
     shortfall: str = ""
