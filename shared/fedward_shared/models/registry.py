@@ -21,7 +21,7 @@ from fedward_shared.models.problem import Problem
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["build", "check_options", "initial_weights", "names", "tensor_specs"]
+__all__ = ["build", "check_options", "initial_weights", "names", "record_shape", "tensor_specs"]
 
 _FAMILIES = {
     "cnn": "cnn",
@@ -33,7 +33,9 @@ _FAMILIES = {
     "logistic": "logistic",
     "lstm": "recurrent",
     "mlp": "mlp",
+    "resnet18": "resnet",
     "transformer": "transformer",
+    "vgg": "vgg",
 }
 """A model's name, which is also that of the function that builds it, and the module it lives in."""
 
@@ -90,6 +92,15 @@ def check_options(terms: ModelTerms, contract: DataContract) -> None:
         UsageError: the key that is wrong, and what would be right.
     """
     tensor_specs(terms, contract)
+
+
+def record_shape(terms: ModelTerms, contract: DataContract) -> tuple[int, ...]:
+    """Shape of one record as the model gets it: the contract's, or that of the backbone's features.
+
+    Raises:
+        UsageError: as `build`.
+    """
+    return _problem(terms, contract).shape
 
 
 def _construct(terms: ModelTerms, contract: DataContract) -> nn.Module:

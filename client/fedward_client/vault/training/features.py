@@ -52,7 +52,7 @@ def with_features(study: Study, data: Dataset, backbones: Path | None, device: t
     def changed(part: Part) -> Part:
         return replace(part, records=features_of(part.records, extract, shape, device))
 
-    return Dataset(changed(data.train), changed(data.test))
+    return replace(data, train=changed(data.train), test=changed(data.test))
 
 
 def features_of(
