@@ -12,9 +12,13 @@ from statistics import NormalDist
 
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, NumberColumn
 from fedward_shared.errors import UsageError
+from fedward_shared.models.options import Options
 
-__all__ = ["Place", "cut_points", "declared_cuts", "places"]
+__all__ = ["PIECEWISE_OPTIONS", "Place", "cut_points", "piecewise_cuts", "places"]
 
+PIECEWISE_OPTIONS = ("bins", "cuts")
+"""Keys of `[model.options]` that `piecewise_cuts` reads."""
+_BINS = 6
 _REFERENCE = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FAR = 3.0
 
@@ -69,13 +73,19 @@ def _quantile(column: NumberColumn, share: float, bottom: float, top: float) -> 
     return top
 
 
-def declared_cuts(texts: tuple[str, ...], contract: DataContract) -> Mapping[str, tuple[float, ...]]:
-    """Cut points that a study declares itself, such as ``"age: 40, 50, 60, 70"``, in the column's unit.
+def piecewise_cuts(options: Options, contract: DataContract) -> Mapping[str, tuple[float, ...]]:
+    """The cut points of every numeric column by its name, in its unit: `cuts` where given, else those for `bins`.
 
     Raises:
-        UsageError: a text is none of a numeric column of the contract, two name one column, or the numbers do not rise
-            within its range.
+        UsageError: `bins` is out of range; an entry of `cuts` names no numeric column, or one twice, or its numbers do
+            not rise within the column's range.
     """
+    bins, own = options.whole("bins", _BINS, least=2, most=64), _declared(options.texts("cuts"), contract)
+    numbers = [column for column in contract.columns if isinstance(column, NumberColumn)]
+    return {column.name: own.get(column.name) or cut_points(column, bins) for column in numbers}
+
+
+def _declared(texts: tuple[str, ...], contract: DataContract) -> Mapping[str, tuple[float, ...]]:
     numbers = {column.name: column for column in contract.columns if isinstance(column, NumberColumn)}
     found: dict[str, tuple[float, ...]] = {}
     for text in texts:

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from fedward_shared.contracts.cohort import DataKind, NumberColumn
 from fedward_shared.errors import UsageError
-from fedward_shared.models.bands import Place, cut_points, declared_cuts, places
+from fedward_shared.models.bands import PIECEWISE_OPTIONS, Place, piecewise_cuts, places
 from fedward_shared.models.options import Options
 from fedward_shared.models.problem import Problem
 
 __all__ = ["EMBEDDING_OPTIONS", "Periodic", "Piecewise", "embedded"]
 
-EMBEDDING_OPTIONS = ("embedding", "bins", "cuts", "waves", "frequency", "trainable")
+EMBEDDING_OPTIONS = ("embedding", *PIECEWISE_OPTIONS, "waves", "frequency", "trainable")
 """Keys of `[model.options]` that `embedded` reads."""
-_BINS, _WAVES, _FREQUENCY = 6, 4, 0.25
+_WAVES, _FREQUENCY = 4, 0.25
 
 
 class _Numbers(nn.Module):
@@ -128,7 +128,7 @@ def embedded(options: Options, problem: Problem) -> Piecewise | Periodic | None:
     """
     kind = options.choice("embedding", "none", ("none", "piecewise", "periodic"))
     if kind != "piecewise":
-        options.without(("bins", "cuts"), 'embedding = "piecewise"')
+        options.without(PIECEWISE_OPTIONS, 'embedding = "piecewise"')
     if kind != "periodic":
         options.without(("waves", "frequency", "trainable"), 'embedding = "periodic"')
     if kind == "none":
@@ -145,9 +145,8 @@ def embedded(options: Options, problem: Problem) -> Piecewise | Periodic | None:
         waves = options.whole("waves", _WAVES, least=1, most=64)
         frequency = options.number("frequency", _FREQUENCY, least=1e-3, most=100)
         return Periodic(numbers, waves, frequency, contract.features, options.flag("trainable"))
-    bins, own = options.whole("bins", _BINS, least=2, most=64), declared_cuts(options.texts("cuts"), contract)
-    cuts = tuple(_scaled(column, own.get(column.name) or cut_points(column, bins)) for _, column in columns)
-    return Piecewise(numbers, cuts, contract.features)
+    cuts = piecewise_cuts(options, contract)
+    return Piecewise(numbers, tuple(_scaled(column, cuts[column.name]) for _, column in columns), contract.features)
 
 
 def _scaled(column: NumberColumn, values: tuple[float, ...]) -> tuple[float, ...]:
