@@ -33,7 +33,7 @@ BEGINS = {
 }
 """What a newcomer does first with each."""
 
-HEAVY = ("torch", "flwr", "opacus", "dp_accounting", "polars", "grpc", "scipy", "sklearn", "matplotlib")
+HEAVY = ("torch", "flwr", "opacus", "dp_accounting", "polars", "grpc", "scipy", "sklearn", "matplotlib", "onnx")
 
 _HELP_OF_ALL = """
 import contextlib, importlib, io, json, sys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fedward_server.cli import run, setup
+from fedward_server.cli.model import model_app
 from fedward_server.cli.study import study_app
 from fedward_shared.command_line import command_line
 from fedward_shared.console import run_command
@@ -16,6 +17,7 @@ app = command_line(
 setup.register(app)
 app.add_typer(study_app, name="study")
 run.register(app)
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:

@@ -1,18 +1,16 @@
-"""`fedward-coordinator run, status, model export`: train what was published, see how far it is, take the result."""
+"""`fedward-coordinator run, status`: train what was published, see how far it is."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedward_server.cli.options import DEFAULT_HOME, HomeOption
 from fedward_shared.console import next_step, say
-from fedward_shared.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,19 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_MODEL_FILES = ("model.safetensors", "study.toml", "model.json")
-_MODEL_LIMIT = 1 << 36
-_READABLE = 0o644
 _INTERRUPTED = 130
-
-_model = typer.Typer(no_args_is_help=True, help="The trained model: take it out, with what it needs to be used.")
 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
     app.command()(run)
     app.command()(status)
-    app.add_typer(_model, name="model")
 
 
 def run(
@@ -115,35 +107,6 @@ def status(home: HomeOption = DEFAULT_HOME) -> None:
         next_step(f"fedward-coordinator run --home {home}", "serves the sites and trains")
     else:
         next_step("fedward-coordinator model export STUDY", "once a study is done")
-
-
-@_model.command("export")
-def export(
-    study: Annotated[str, typer.Argument(help="The study's name or id.")],
-    out: Annotated[Path | None, typer.Option(help="The folder to write. Default: STUDY-model.")] = None,
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Writes model.safetensors, model.json and study.toml, and says how to load them."""
-    from fedward_server.home import CoordinatorHome
-    from fedward_server.rounds.results import LOADING
-    from fedward_server.studies import Studies
-    from fedward_shared.files import read_limited, write_atomic
-
-    place = CoordinatorHome(home)
-    place.load()
-    folder = Studies(place.studies_dir).find(study)
-    if not (folder.model / "model.json").exists():
-        raise UsageError(
-            f"study {study} has no model yet; it is {folder.standing().state.value}",
-            hint=f"See how far it is: fedward-coordinator status --home {home}",
-        )
-    target = out or Path(f"{folder.study().name}-model")
-    target.mkdir(parents=True, exist_ok=True)
-    for name in _MODEL_FILES:
-        write_atomic(target / name, read_limited(folder.model / name, _MODEL_LIMIT), mode=_READABLE)
-    say(f"Wrote {', '.join(_MODEL_FILES)} to {target}. In that folder, this loads the model:\n")
-    say("\n".join(f"    {line}" for line in LOADING))
-    next_step(f"cd {target} && python", "and the six lines above; model.json says what each input is")
 
 
 def _telling() -> AbstractContextManager[Told]:

@@ -211,7 +211,10 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A checked study. `resolved` is None until it is published."""
+    """A checked study. `resolved` is None until it is published.
+
+    What is said about use goes into the model card; nobody has to declare it.
+    """
 
     name: str
     title: str
@@ -228,6 +231,10 @@ class Study:
     limits: Limits
     resolved: Resolved | None = None
     evaluation: EvaluationTerms = field(default_factory=EvaluationTerms)
+    intended_use: str = ""
+    intended_users: str = ""
+    out_of_scope: str = ""
+    licence: str = ""
 
     @property
     def site_names(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     ENROLMENT = "enrolment"
     APPROVAL = "approval"
     JOURNAL = "journal"
+    MODEL = "model"
 
 
 def sign(key: Ed25519PrivateKey, purpose: Purpose, body: bytes) -> bytes:

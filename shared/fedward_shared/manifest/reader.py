@@ -82,6 +82,10 @@ class Reader:
             limits=Limits(**limits.model_dump()),
             resolved=resolved,
             evaluation=evaluation,
+            intended_use=head.intended_use,
+            intended_users=head.intended_users,
+            out_of_scope=head.out_of_scope,
+            licence=head.licence,
         )
 
     def _training(self, data: DataContract | None) -> TrainingTerms | None:

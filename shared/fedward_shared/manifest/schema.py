@@ -67,6 +67,24 @@ class StudyTable(Table):
         description="the question that the study answers, as text in quotes (at most 2000 characters)",
     )
     contact: Line = Field(description="whom hospitals can ask, one line of text in quotes")
+    intended_use: str = Field(
+        default="",
+        max_length=2000,
+        pattern=_LINES,
+        description="what the model is to be used for, as text in quotes (at most 2000 characters)",
+    )
+    intended_users: str = Field(
+        default="", max_length=2000, pattern=_LINES, description="who is to use the model, as text in quotes"
+    )
+    out_of_scope: str = Field(
+        default="",
+        max_length=2000,
+        pattern=_LINES,
+        description="what the model must not be used for, as text in quotes",
+    )
+    licence: Spelling = Field(
+        default="", description='the licence of the trained model, such as "CC-BY-4.0", in quotes'
+    )
     protocol: int | None = Field(default=None, ge=1, le=MOST, description="a whole number from 1; leave it out")
     code_version: str | None = Field(
         default=None,
