@@ -116,12 +116,12 @@ def _value(cell: Cell, sites: Mapping[str, Hospital], patients: int, seed: int) 
     labels = np.concatenate([labels for labels, _ in scored])
     scores = np.concatenate([scores for _, scores in scored])
     if study.data.label.follow_up is None:
-        from fedward_shared.evaluation.discrimination import auc
+        from fedward_shared.evaluation.ranking import auc
 
         return float(auc(scores[:, 1], labels == 1) or 0.5)
-    from fedward_shared.evaluation.survival import c_index
+    from fedward_shared.evaluation.concordance import concordance
 
-    return float(c_index(scores.sum(axis=1), times(labels, study.data.label.follow_up), events(labels)) or 0.5)
+    return float(concordance(scores.sum(axis=1), times(labels, study.data.label.follow_up), events(labels)) or 0.5)
 
 
 def _scored(

@@ -141,7 +141,8 @@ _TABLES = {
     "images": f"{_TENSOR}shape = [1, {_SIDE}, {_SIDE}]\n\n{_LABEL}",
     "signals": f"{_TENSOR}shape = [{_SAMPLES}, {_LEADS}]\n\n{_LABEL}",
     "series": (
-        f"{_TENSOR}\n{_LABEL}\n[data.series]\nwindow = [-{_STEPS}, 0]\nstep = 1\nmasks = true\ndeltas = true\n"
+        f'{_TENSOR}time_zero = "admitted"\n\n'
+        f"{_LABEL}\n[data.series]\nwindow = [-{_STEPS}, 0]\nstep = 1\nmasks = true\ndeltas = true\n"
         + "".join(_CHANNEL.format(name=name) for name in _CHANNELS)
     ),
 }

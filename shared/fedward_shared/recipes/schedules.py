@@ -14,7 +14,7 @@ behind all of them, and the studies that taught them:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -50,32 +50,29 @@ class Family:
     fewest: int
 
 
+_DEEP = Schedule(20, 10, 0.003, "adam", batch=64)
+_DEEP_PRIVATE = Schedule(20, 5, 5.0, average_last=5, batch=400)
+_LARGE = Schedule(30, 20, 0.001, "adam", batch=64)
+_LARGE_PRIVATE = Schedule(30, 5, 5.0, average_last=5, batch=1000)
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "cnn": Family("images", Schedule(20, 10, 0.003, "adam", batch=64), Schedule(20, 3, 0.5, average_last=5), 2000),
-        "cnn1d": Family(
-            "signals", Schedule(20, 10, 0.003, "adam", batch=64), Schedule(20, 3, 0.5, average_last=5), 2000
-        ),
-        "cnn_lstm": Family(
-            "signals", Schedule(20, 10, 0.003, "adam", batch=64), Schedule(20, 3, 0.5, average_last=5), 3000
-        ),
-        "cox": Family("survival", Schedule(20, 5, 0.5, average_last=5), Schedule(20, 2, 1.0, average_last=5), 500),
-        "gru": Family("series", Schedule(20, 10, 0.005, "adam", batch=64), Schedule(20, 3, 0.5, average_last=5), 3000),
+        "cnn": Family("images", _DEEP, _DEEP_PRIVATE, 2000),
+        "cnn1d": Family("signals", _DEEP, _DEEP_PRIVATE, 2000),
+        "cnn_lstm": Family("signals", _DEEP, _DEEP_PRIVATE, 3000),
+        "cox": Family("survival", Schedule(20, 5, 0.5, average_last=5), Schedule(20, 2, 1.5, average_last=5), 500),
+        "gru": Family("series", replace(_DEEP, learning_rate=0.01), _DEEP_PRIVATE, 3000),
         "hazard": Family(
-            "survival", Schedule(20, 5, 0.005, "adam", average_last=5), Schedule(20, 2, 0.5, average_last=5), 1000
+            "survival",
+            Schedule(20, 10, 0.01, "adam", average_last=5, batch=128),
+            Schedule(20, 5, 2.0, average_last=5),
+            1000,
         ),
         "logistic": Family("table", Schedule(20, 5, 1.0, average_last=5), Schedule(20, 2, 1.5, average_last=5), 300),
-        "lstm": Family("series", Schedule(20, 10, 0.005, "adam", batch=64), Schedule(20, 3, 0.5, average_last=5), 3000),
-        "mlp": Family("table", Schedule(20, 10, 0.003, "adam", batch=128), Schedule(20, 3, 0.5, average_last=5), 1000),
-        "resnet18": Family(
-            "images", Schedule(30, 20, 0.001, "adam", batch=64), Schedule(30, 5, 0.5, average_last=5), 20_000
-        ),
-        "transformer": Family(
-            "series", Schedule(20, 10, 0.001, "adam", batch=64), Schedule(20, 3, 0.3, average_last=5), 5000
-        ),
-        "vgg": Family(
-            "images", Schedule(30, 20, 0.001, "adam", batch=64), Schedule(30, 5, 0.5, average_last=5), 20_000
-        ),
+        "lstm": Family("series", replace(_DEEP, learning_rate=0.01), _DEEP_PRIVATE, 3000),
+        "mlp": Family("table", Schedule(20, 10, 0.003, "adam", batch=128), Schedule(20, 5, 4.0, average_last=5), 1000),
+        "resnet18": Family("images", _LARGE, _LARGE_PRIVATE, 20_000),
+        "transformer": Family("series", replace(_DEEP, learning_rate=0.001), _DEEP_PRIVATE, 5000),
+        "vgg": Family("images", _LARGE, _LARGE_PRIVATE, 20_000),
     }
 )
 """By the model's name in the registry."""

@@ -67,4 +67,4 @@ def test_an_unknown_template_lists_those_there_are() -> None:
     with pytest.raises(UsageError) as failure:
         template("genomes")
 
-    assert "table, images, series" in failure.value.hint
+    assert "table, survival, images, series" in failure.value.hint
