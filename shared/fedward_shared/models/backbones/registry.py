@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["features_shape", "file_of", "names", "open_backbone"]
 
 _KINDS = {
+    "resnet18": "resnet18",
     "rocket": "rocket",
     "scattering": "scattering",
+    "vgg16": "vgg16",
 }
 """A backbone's name, which is also that of the function that checks its options, and the module it lives in."""
 
