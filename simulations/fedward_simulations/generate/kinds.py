@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from fedward_simulations.generate import coded, files, tables
+from fedward_simulations.generate import coded, files, survival, tables
 from fedward_simulations.generate.admissions import TABLE_DEFECTS
 from fedward_simulations.generate.defects import Defect
 from fedward_simulations.generate.export import Export, Written
@@ -18,6 +18,7 @@ from fedward_simulations.generate.studies import (
     SCANS,
     SERIES,
     SIGNALS,
+    SURVIVAL,
     Question,
 )
 
@@ -50,6 +51,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "pictures": Kind("PNG films and a label table", PICTURES, files.write_pictures, files.FILE_DEFECTS),
         "nifti": Kind("NIfTI scans and a label table", SCANS, files.write_nifti, files.FILE_DEFECTS),
         "wfdb": Kind("WFDB electrocardiograms and a label table", SIGNALS, files.write_signals, files.FILE_DEFECTS),
+        "survival": Kind(
+            "a CSV file of patients who are followed up", SURVIVAL, survival.write_survival, survival.SURVIVAL_DEFECTS
+        ),
         "series": Kind("measurements in long form", SERIES, tables.write_series, frozenset({Defect.SWAPPED_LABEL})),
         "text": Kind("notes in a CSV file", NOTES, tables.write_notes),
     }

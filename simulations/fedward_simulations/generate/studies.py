@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = ["ADMISSIONS", "EVENTS", "NOTES", "PICTURES", "SCANS", "SERIES", "SIGNALS", "Question", "study_text"]
+__all__ = [
+    "ADMISSIONS",
+    "EVENTS",
+    "NOTES",
+    "PICTURES",
+    "SCANS",
+    "SERIES",
+    "SIGNALS",
+    "SURVIVAL",
+    "Question",
+    "study_text",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +207,42 @@ reference = [0.75, 0.25]
     ),
 )
 """Rows of a table: CSV, Parquet, Excel, a database's query."""
+
+SURVIVAL = Question(
+    title="survival from the day of admission",
+    model='[model]\nname = "cox"\n\n[model.options]\nintervals = 8\nexpected_share = 0.3',
+    data="""\
+[data]
+kind = "table"
+patient = "patient_id"
+holdout = { share = 0.25, key = "synthetic-1" }
+
+[data.label]
+column = "status"
+classes = [["alive", "0"], ["dead", "1"]]
+names = ["alive", "dead"]
+
+[data.label.follow_up]
+column = "days"
+unit = "days"
+maximum = 1826
+"""
+    + _NUMBERS.partition("[data.columns.lactate]")[0]
+    .format(smoker="", bmi="", systolic="", glucose="", creatinine="")
+    .replace('"readmitted"', '"dead"')
+    + """
+[data.columns.smoker]
+type = "category"
+values = ["no", "yes"]
+missing = [""]
+reference = [0.75, 0.25]
+
+[evaluation]
+horizons = [365, 1096, 1826]
+""",
+    learning_rate=1.0,
+)
+"""Patients who are followed up, with times in the hospital's own unit."""
 
 
 def EVENTS(codes: Mapping[str, tuple[str, ...]]) -> Question:  # noqa: N802 - a question with a gap, used like the others
