@@ -90,8 +90,8 @@ class Trained:
 @st.composite
 def trained(draw: st.DrawFn) -> Trained:
     contract = draw(contracts)
-    options = draw(st.sampled_from([{}, {"embedding": "piecewise", "bins": 3}, {"embedding": "piecewise"}]))
-    terms = ModelTerms("logistic", options)
+    bins = draw(st.sampled_from([0, 3, 6]))
+    terms = ModelTerms("logistic", {"embedding": "piecewise", "bins": bins} if bins else {})
     model = build(terms, contract)
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
     with torch.no_grad():

@@ -74,6 +74,7 @@ class Example:
 
 EXAMPLES = (
     Example("cnn", "image", {"channels": (4, 8), "groups": 2, "hidden": 6}),
+    Example("cnn", "volume", {"channels": (4, 6), "groups": 2, "hidden": 6, "pool": "average"}),
     Example("cnn1d", "signal", {"channels": (8, 8), "groups": 4}),
     Example("cnn1d", "signal", {"channels": (6, 6, 8), "kernel": 5, "stride": 1, "groups": 2, "peak": True}),
     Example("cnn1d", "series", {"channels": (4, 4, 6), "kernel": 3, "groups": 2, "residual": True}),
@@ -98,9 +99,12 @@ EXAMPLES = (
     Example("mlp", "table", {"hidden": (8,), "embedding": "piecewise", "wide": True, "output_scale": 0.1}),
     Example("mlp", "table", {"hidden": (8,), "activation": "gelu", "embedding": "periodic", "trainable": True}),
     Example("mlp", "image", {"hidden": (8,), "wide": True}),
+    Example("resnet18", "image", {"width": 4, "groups": 2}),
+    Example("resnet18", "volume", {"width": 2, "groups": 1}),
     Example("transformer", "series", {"width": 8, "heads": 2, "layers": 2, "feedforward": 12, "pooling": "attention"}),
     Example("transformer", "series", {"width": 8, "heads": 2, "layers": 1, "feedforward": 12, "patch": 3}),
     Example("transformer", "signal", {"width": 8, "heads": 1, "layers": 1, "patch": 8, "activation": "relu"}),
+    Example("vgg", "image", {"width": 2, "groups": 2, "hidden": 8}),
 )
 """At least one of every family."""
 

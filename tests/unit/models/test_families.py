@@ -29,7 +29,7 @@ UNITS = (2, 1, 3, 1)
 """Records of each patient."""
 OTHERS = {
     **dict.fromkeys(("cnn1d", "cnn_lstm", "gru", "lstm", "transformer"), ("vector", "image")),
-    "cnn": ("vector", "signal"),
+    **dict.fromkeys(("cnn", "resnet18", "vgg"), ("vector", "signal")),
     "cox": ("table",),
     "hazard": ("table",),
     "logistic": (),
