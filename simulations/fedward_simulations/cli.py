@@ -116,7 +116,7 @@ def run(
     UNSAFE: the noise follows from the seed, so results protect nobody. No site's ledger is touched.
     """
     from fedward_shared.files import read_limited
-    from fedward_simulations.inline import ModelFiles
+    from fedward_simulations.model_files import ModelFiles
     from fedward_simulations.simulate import Request, simulate
 
     manifest = read_limited(study, LARGEST_MANIFEST)
@@ -131,7 +131,9 @@ def run(
 def generate(
     kind: Annotated[
         str,
-        typer.Argument(help="csv, parquet, excel, sql, omop, fhir, dicom, pictures, nifti, wfdb, series or text."),
+        typer.Argument(
+            help="csv, parquet, excel, sql, omop, fhir, dicom, pictures, nifti, wfdb, survival, series or text."
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", help="The folder to write; it must be empty.")] = Path("generated"),

@@ -9,13 +9,15 @@ from pathlib import Path
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_server.rounds.progress import Notify, silent
 from fedward_shared.errors import UsageError
+from fedward_shared.evaluation.outcome import hospital_scores, outcome_of
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_simulations.baselines import POOLED, alone, centralised, without_privacy
-from fedward_simulations.inline import InlineRun, ModelFiles, run_inline
-from fedward_simulations.metrics import Run
+from fedward_simulations.inline import InlineRun, run_inline
+from fedward_simulations.model_files import ModelFiles
 from fedward_simulations.pooling import pool
-from fedward_simulations.report.figures import Method
+from fedward_simulations.report.compared import Compared, MethodResult, Run
+from fedward_simulations.report.figures import method
 from fedward_simulations.scores import divided, read_scores
 
 __all__ = ["WAYS", "Comparison", "compare"]
@@ -32,8 +34,7 @@ Folders = Mapping[str, Path]
 class Comparison:
     """What came out. `spent` is ε in the in-memory ledgers of the study as it stands, where that was run."""
 
-    methods: tuple[Method, ...]
-    train_prevalence: Mapping[str, float]
+    compared: Compared
     spent: Mapping[str, float]
     runs: tuple[InlineRun, ...]
 
@@ -52,7 +53,7 @@ def compare(
     """Runs every way for every seed.
 
     Args:
-        manifest: study.toml, published or not; two classes, with test rows at every site.
+        manifest: study.toml, published or not, with test rows.
         folders: each site's import.
         ways: of `WAYS`.
         seeds: UNSAFE: all randomness follows from them.
@@ -73,8 +74,13 @@ def compare(
             if announce:
                 announce(way, seed)
             trained[way].append(bench.run(way, seed))
-    methods = tuple(Method(_KEYS.get(way, way), _PROVENANCE, tuple(runs)) for way, runs in trained.items())
-    return Comparison(methods, bench.prevalence(), bench.spent(), tuple(bench.inline))
+    spent = bench.spent()
+    methods = [
+        method(_KEYS.get(way, way), _PROVENANCE, trained[way], spent if way == "federated_dp" else None)
+        for way in WAYS
+        if way in trained
+    ]
+    return Comparison(bench.compared(methods), spent, tuple(bench.inline))
 
 
 class _Bench:
@@ -87,6 +93,7 @@ class _Bench:
         self._manifest = manifest
         self._study = load(manifest)
         self._folders = {site: folders[site] for site in self._study.site_names if site in folders}
+        self._groups = [group.name for group in self._study.evaluation.subgroups]
         self._workplace = workplace
         self._notify = notify
         self._pooled: dict[str, int] = {}
@@ -103,10 +110,17 @@ class _Bench:
         }
         return ways[way](seed)
 
-    def prevalence(self) -> dict[str, float]:
-        """The share of class 1 among every site's training rows."""
-        data = {site: open_data_set(folder, self._study.data) for site, folder in self._folders.items()}
-        return {site: float((rows.train.labels == 1).mean()) for site, rows in data.items()}
+    def compared(self, methods: Sequence[MethodResult]) -> Compared:
+        """What a report is made of."""
+        training = {site: open_data_set(folder, self._study.data).train for site, folder in self._folders.items()}
+        outcome = outcome_of(self._study)
+        return Compared(
+            self._study,
+            tuple(methods),
+            {site: hospital_scores(part.labels, outcome) for site, part in training.items()},
+            {site: part.count for site, part in training.items()},
+            about="A simulation on one machine with seeded randomness (unsafe): it protects nobody.",
+        )
 
     def spent(self) -> dict[str, float]:
         """ε of every site, where the study as it stands was run."""
@@ -119,13 +133,13 @@ class _Bench:
 
     def _federation(self, manifest: bytes, way: str, seed: int) -> Run:
         run = self._train(manifest, self._folders, way, seed)
-        return {site: read_scores(told.report) for site, told in run.sites.items()}
+        return {site: read_scores(told.report, self._groups) for site, told in run.sites.items()}
 
     def _local(self, seed: int) -> Run:
         scores = {}
         for site, folder in self._folders.items():
             run = self._train(alone(self._manifest, site), {site: folder}, "local", seed)
-            scores[site] = read_scores(run.sites[site].report)
+            scores[site] = read_scores(run.sites[site].report, self._groups)
         return scores
 
     def _centralised(self, seed: int) -> Run:
@@ -133,7 +147,7 @@ class _Bench:
         if not self._pooled:
             self._pooled = pool(self._folders, self._study.data, folder)
         run = self._train(centralised(self._manifest), {POOLED: folder}, "centralised", seed)
-        return divided(run.sites[POOLED].report, self._pooled)
+        return divided(run.sites[POOLED].report, self._pooled, self._groups)
 
     def _train(self, manifest: bytes, folders: Folders, way: str, seed: int) -> InlineRun:
         reports = self._workplace / "reports" / way / f"seed-{seed}"

@@ -40,22 +40,15 @@ from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.models.start import first_weights
 from fedward_shared.wire.codec import StudyOffer
 from fedward_shared.wire.parcel import Parcel
+from fedward_simulations.model_files import ModelFiles
 from fedward_simulations.randomness import SeededSource
 
-__all__ = ["InlineCourier", "InlineRun", "ModelFiles", "SiteRun", "run_inline"]
+__all__ = ["InlineCourier", "InlineRun", "SiteRun", "run_inline"]
 
 _DATA_SET = "simulation"
 _KEY_SECONDS = 30 * 24 * 3600
 _PACING = Pacing(pace=Pace(settle=0.0, quorum=1.0))
 """Everybody is there from the start: who refuses the study now would refuse it for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """Weights that a study names: the file of `[model.start]`, and the folder with those of `[model.backbone]`."""
-
-    start: Path | None = None
-    backbones: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedward_server.rounds.progress import Notice, Phase
 from fedward_shared.console import say
+from fedward_shared.contracts.cohort import DataKind
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from fedward_shared.contracts.study import Study
-    from fedward_simulations.comparison import Comparison
-    from fedward_simulations.inline import InlineRun, ModelFiles
-    from fedward_simulations.report.figures import Figures
+    from fedward_simulations.inline import InlineRun
+    from fedward_simulations.model_files import ModelFiles
 
 __all__ = ["Request", "RoundBar", "simulate", "told"]
-
-_TWO_CLASSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +138,18 @@ def _site(site: str, runs: list[InlineRun]) -> dict[str, Any]:
 
 
 def _compared(manifest: bytes, study: Study, folders: Mapping[str, Path], request: Request) -> dict[str, Any]:
-    """Several ways of training, with AUC: for two classes."""
+    """Several ways of training, judged on the same test rows."""
     from rich.console import Console
 
     from fedward_simulations.comparison import compare
-    from fedward_simulations.report.figures import auc_json, figures
+    from fedward_simulations.report.clinical import clinical_page
+    from fedward_simulations.report.figures import blocks, figures
     from fedward_simulations.report.table import print_figures
 
-    if len(study.data.label.classes) != _TWO_CLASSES or study.data.split is None:
+    if study.data.kind is DataKind.TABLE and study.data.split_column is None:
         raise UsageError(
-            "--methods compares by AUC on test rows: the study needs two classes and a split column",
-            hint="Leave --methods out, or declare [data] split.",
+            "--methods compares on test rows, and the study declares none",
+            hint="Leave --methods out, or declare [data] split or [data.holdout].",
         )
     with _bar() as bar, tempfile.TemporaryDirectory() as workplace:
         compared = compare(
@@ -163,35 +162,15 @@ def _compared(manifest: bytes, study: Study, folders: Mapping[str, Path], reques
             announce=lambda way, seed: bar.begin(f"{way}, seed {seed}"),
             files=request.files,
         )
-    made = figures(compared.methods, compared.train_prevalence)
+    made = figures(compared.compared)
     print_figures(made, Console())
     _keep_model(compared.runs[-1], request.out)
-    _page(compared, made, study, request.out)
-    return {
-        "provenance": {method.key: method.provenance for method in made.methods},
-        "pooled": auc_json(made.pooled),
-        "within": {**auc_json(made.within), "hospitals": list(made.within_hospitals)},
-        "hospital_only": round(made.hospital_only, 4),
-        "sites": {
-            site: {**auc_json(made.sites.get(site, {})), "epsilon": compared.spent.get(site)}
-            for site in study.site_names
-        },
-        "accuracy": {key: round(value, 4) for key, value in made.accuracy.items()},
-        "brier": {key: round(value, 4) for key, value in made.brier.items()},
-    }
-
-
-def _page(compared: Comparison, made: Figures, study: Study, out: Path) -> None:
-    from fedward_shared.drawing.page import Page
-    from fedward_simulations.report.sections import add_figures
-
-    page = Page(study.title, "A simulation on one machine with seeded randomness (unsafe): it protects nobody.")
-    add_figures(page, made)
-    if compared.spent:
-        page.heading("Privacy, had the noise been secret")
-        page.table(["hospital", "ε"], [[site, f"{epsilon:.3f}"] for site, epsilon in compared.spent.items()])
-    (out / "report.html").write_text(page.render(), encoding="utf-8")
-    say(f"Written: {out / 'report.html'}")
+    (request.out / "report.html").write_text(clinical_page(compared.compared, made), encoding="utf-8")
+    say(f"Written: {request.out / 'report.html'}")
+    told = blocks(made)
+    sites = {site: {**told["sites"][site], "epsilon": compared.spent.get(site)} for site in study.site_names}
+    provenance = {method.key: method.provenance for method in made.compared.methods}
+    return {"provenance": provenance, **told, "sites": sites}
 
 
 def _keep_model(run: InlineRun, out: Path) -> None:

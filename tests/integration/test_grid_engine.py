@@ -46,7 +46,7 @@ def test_every_strategy_gives_the_model_and_scores_of_the_whole_product_to_the_b
     assert load(manifest).strategy.name == strategy
     whole = run_inline(manifest, folders, seed=5, reports=tmp_path / "reports")
     with open_data(tmp_path) as data:
-        data.add(task.bench)
+        data.add(load(manifest), folders.values(), None)
         ours = train(task, {FEDERATION: manifest}, data)
     assert ours.model.keys() == whole.conclusion.model.keys()
     for name, values in whole.conclusion.model.items():

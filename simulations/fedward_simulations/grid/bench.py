@@ -23,6 +23,7 @@ from fedward_simulations.baselines import (
 )
 from fedward_simulations.grid.cell import BASELINES, Cell, Value, Variant
 from fedward_simulations.grid.strategies import Overrides, averaged_by
+from fedward_simulations.model_files import ModelFiles
 
 __all__ = ["FEDERATION", "Bench", "Task", "studies_of"]
 
@@ -36,15 +37,22 @@ class Bench:
     """What cells are trained on.
 
     `study` is study.toml, published or not; `folders` each site's import by name, in the study's order; `overrides`
-    are options of strategies that replace the grid's defaults.
+    are options of strategies that replace the grid's defaults; `files` are weights that the study names.
     """
 
     study: bytes
     folders: tuple[tuple[str, Path], ...]
     overrides: Overrides = field(default_factory=Overrides)
+    files: ModelFiles = field(default_factory=ModelFiles)
 
     @classmethod
-    def of(cls, study: bytes, folders: Mapping[str, Path], overrides: Overrides | None = None) -> Bench:
+    def of(
+        cls,
+        study: bytes,
+        folders: Mapping[str, Path],
+        overrides: Overrides | None = None,
+        files: ModelFiles | None = None,
+    ) -> Bench:
         """The bench of a study and its imports.
 
         Raises:
@@ -57,7 +65,8 @@ class Bench:
                 f"there are no imported data for {', '.join(missing)}",
                 hint="Each site of the study needs a folder of its own name, made by: fedward-sim import",
             )
-        return cls(study, tuple((site, folders[site]) for site in names), overrides or Overrides())
+        ordered = tuple((site, folders[site]) for site in names)
+        return cls(study, ordered, overrides or Overrides(), files or ModelFiles())
 
     @property
     def terms(self) -> Study:

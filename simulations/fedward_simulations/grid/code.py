@@ -19,11 +19,21 @@ _GRID = ("bench", "cell", "engine", "opened", "plain", "result", "rows", "strate
 SOURCES = (
     (
         fedward_shared,
-        ("contracts", "evaluation/scored.py", "flower", "manifest", "models", "privacy", "units", "version.py"),
+        (
+            "contracts",
+            "evaluation/scored.py",
+            "flower",
+            "manifest",
+            "models",
+            "privacy",
+            "units",
+            "version.py",
+            "wire/weight_file.py",
+        ),
     ),
     (fedward_client, ("imported.py", "shards.py", "vault/training")),
     (fedward_server, ("rounds/checks.py", "rounds/strategies.py")),
-    (fedward_simulations, ("baselines.py", "randomness.py", *(f"grid/{name}.py" for name in _GRID))),
+    (fedward_simulations, ("baselines.py", "model_files.py", "randomness.py", *(f"grid/{name}.py" for name in _GRID))),
 )
 """Modules that a cell's result can depend on: what reads rows, trains, averages and scores. Folders count whole."""
 _LIBRARIES = ("flwr", "numpy", "polars", "scikit-learn", "torch", "opacus")

@@ -131,8 +131,9 @@ def _inputs(records: Records, tokens: int) -> _Inputs:
     if not tokens:
         return np.asarray(flat, dtype=np.float32)
     counts = np.zeros((len(flat), tokens), dtype=np.float32)
-    known = np.clip(flat, 0, tokens - 1)  # a token that training never met counts as the last one
-    np.add.at(counts, (np.arange(len(flat))[:, None], known), 1.0)
+    known = np.clip(flat, 0, tokens - 1).astype(np.int64)  # a token that training never met counts as the last one
+    for row, found in enumerate(known):
+        counts[row] = np.bincount(found, minlength=tokens)
     return counts
 
 

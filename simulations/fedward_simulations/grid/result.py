@@ -120,8 +120,10 @@ def _unpacked(content: bytes, sites: list[tuple[str, list[str]]]) -> dict[str, S
     with np.load(io.BytesIO(content), allow_pickle=False) as kept:
         return {
             site: Scored(
-                *(kept[f"{number}/{name}"] for name in _PARTS),
-                {name: kept[f"{number}/group/{place}"] for place, name in enumerate(groups)},
+                labels=kept[f"{number}/labels"],
+                scores=kept[f"{number}/scores"],
+                units=kept[f"{number}/units"],
+                groups={name: kept[f"{number}/group/{place}"] for place, name in enumerate(groups)},
             )
             for number, (site, groups) in enumerate(sites)
         }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fedward_client.vault.training.dataset import Part
 from fedward_shared.contracts.cohort import DataContract
+from fedward_shared.contracts.study import Study
 from fedward_shared.errors import UsageError
 from fedward_simulations.grid.bench import Task
 from fedward_simulations.grid.cell import Fold
@@ -26,27 +27,28 @@ class Rows:
     judged: Mapping[str, Part]
 
 
-def rows_of(task: Task, contract: DataContract, data: OpenData) -> Rows:
-    """The rows of a task's cell. With a fold, test rows are not even opened.
+def rows_of(task: Task, study: Study, data: OpenData) -> Rows:
+    """The rows of a task's cell as `study` sees them. With a fold, test rows are not even opened.
 
     Raises:
         UsageError: nothing is held out for testing, or there is no such site.
     """
     cell, folders = task.cell, dict(task.bench.folders)
     if cell.fold:
-        return _folded(cell.fold, {site: data.training(folder) for site, folder in folders.items()}, contract)
+        everybody = {site: data.training(study, folder) for site, folder in folders.items()}
+        return _folded(cell.fold, everybody, study.data)
     if cell.held_out:
-        training = {site: data.training(folder) for site, folder in folders.items() if site != cell.held_out}
-        left_out = folders[cell.held_out]
-        return Rows(training, {cell.held_out: joined([data.training(left_out), data.test(left_out)])})
-    judged = {site: data.test(folder) for site, folder in folders.items()}
+        left_out = folders.pop(cell.held_out)
+        whole = joined([data.training(study, left_out), data.test(study, left_out)])
+        return Rows({site: data.training(study, folder) for site, folder in folders.items()}, {cell.held_out: whole})
+    judged = {site: data.test(study, folder) for site, folder in folders.items()}
     judged = {site: part for site, part in judged.items() if part.count}
     if not judged:
         raise UsageError(
             "no rows are held out for testing",
             hint="Declare [data] split or [data.holdout], and import again; or use leave_one_out.",
         )
-    return Rows({site: data.training(folder) for site, folder in folders.items()}, judged)
+    return Rows({site: data.training(study, folder) for site, folder in folders.items()}, judged)
 
 
 def fold_of(part: Part, contract: DataContract, fold: Fold, site: int) -> NDArray[np.int64]:
@@ -81,6 +83,7 @@ def joined(parts: Sequence[Part]) -> Part:
         units=np.concatenate([part.units + start for part, start in zip(parts, starts, strict=False)]),
         count=int(starts[-1]),
         rows=np.concatenate([part.rows for part in parts]),
+        groups={name: np.concatenate([part.groups[name] for part in parts]) for name in parts[0].groups},
     )
 
 
@@ -94,6 +97,7 @@ def chosen(part: Part, patients: NDArray[np.bool_]) -> Part:
         units=numbers[part.units[rows]].astype(np.int64),
         count=int(patients.sum()),
         rows=part.rows[rows],
+        groups={name: inside[rows] for name, inside in part.groups.items()},
     )
 
 

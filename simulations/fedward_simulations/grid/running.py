@@ -20,12 +20,13 @@ A second call with the same tasks trains nothing. Another learning rate for one 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedward_shared.errors import FedwardError
+from fedward_shared.manifest.parse import load
 from fedward_simulations.grid.bench import Task, studies_of
 from fedward_simulations.grid.opened import open_data
 from fedward_simulations.grid.pace import Pace
@@ -148,8 +149,9 @@ class _Grid:
         if not missing:
             return
         with open_data(self._store.folder) as data:
-            for bench in dict.fromkeys(task.bench for _, task in missing):
-                data.add(bench)
+            for _, task in missing:
+                study = load(next(iter(self._manifests[task].values())))
+                data.add(study, (folder for _, folder in task.bench.folders), task.bench.files.backbones)
             orders = [Order(task, self._manifests[task], data.folder, self._store.folder, key) for key, task in missing]
             jobs = min(self._jobs, len(orders))
             with closing(self._conveyed(orders, jobs)) as ended:
@@ -163,7 +165,7 @@ class _Grid:
             {task: self._problems[key] for task, key in self._keys.items() if key in self._problems},
         )
 
-    def _conveyed(self, orders: Sequence[Order], jobs: int) -> Iterator[Done]:
+    def _conveyed(self, orders: Sequence[Order], jobs: int) -> Generator[Done, None, None]:
         return here(orders, self._begin) if jobs == 1 else processes(orders, self._begin, jobs=jobs)
 
     def _begin(self, order: Order) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedward_client.vault.training.dataset import Part
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError
 from fedward_shared.evaluation.scored import Scored
 from fedward_shared.manifest.parse import load
+from fedward_shared.models.start import first_weights
 from fedward_simulations.baselines import POOLED
 from fedward_simulations.grid.bench import FEDERATION, Task
 from fedward_simulations.grid.cell import BASELINES
@@ -43,16 +47,16 @@ def train(task: Task, manifests: Mapping[str, bytes], data: OpenData) -> Result:
     """
     begun = time.perf_counter()
     studies = {name: load(manifest) for name, manifest in manifests.items()}
-    rows = rows_of(task, next(iter(studies.values())).data, data)
+    rows = rows_of(task, next(iter(studies.values())), data)
     method, seed = task.cell.method, task.cell.seed
     if method in BASELINES:
         told = _baseline(task, studies[POOLED], rows)
     elif method == "local":
-        told = _alone(studies, rows, seed)
+        told = _alone(studies, rows, _Start(seed, task.bench.files.start))
     elif method == "centralised":
-        told = _centralised(studies[POOLED], rows, seed)
+        told = _centralised(studies[POOLED], rows, _Start(seed, task.bench.files.start))
     else:
-        told = _federated(studies[FEDERATION], rows, seed)
+        told = _federated(studies[FEDERATION], rows, _Start(seed, task.bench.files.start))
     run, spent, model, provenance = told
     return Result(run, spent, round(time.perf_counter() - begun, 3), provenance, model)
 
@@ -60,23 +64,35 @@ def train(task: Task, manifests: Mapping[str, bytes], data: OpenData) -> Result:
 _Told = tuple[Run, dict[str, float], Weights, str]
 
 
-def _federated(study: Study, rows: Rows, seed: int) -> _Told:
-    weights = federate(study, rows.training, seed=seed)
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What training begins with: the seed of all randomness, and the weights that a study may name."""
+
+    seed: int
+    weights: Path | None
+
+    def federate(self, study: Study, parts: Mapping[str, Part]) -> Weights:
+        first = first_weights(study, self.weights if study.model.start else None)
+        return federate(study, parts, seed=self.seed, initial=first)
+
+
+def _federated(study: Study, rows: Rows, start: _Start) -> _Told:
+    weights = start.federate(study, rows.training)
     run = {site: _scored(study, weights, part) for site, part in rows.judged.items()}
     return run, _spent(study), weights, _OURS
 
 
-def _centralised(study: Study, rows: Rows, seed: int) -> _Told:
-    weights = federate(study, {POOLED: joined(list(rows.training.values()))}, seed=seed)
+def _centralised(study: Study, rows: Rows, start: _Start) -> _Told:
+    weights = start.federate(study, {POOLED: joined(list(rows.training.values()))})
     run = {site: _scored(study, weights, part) for site, part in rows.judged.items()}
     return run, _spent(study), weights, _OURS
 
 
-def _alone(studies: Mapping[str, Study], rows: Rows, seed: int) -> _Told:
+def _alone(studies: Mapping[str, Study], rows: Rows, start: _Start) -> _Told:
     run, spent = {}, {}
     for site, part in rows.judged.items():
         study = studies[site]
-        weights = federate(study, {site: rows.training[site]}, seed=seed)
+        weights = start.federate(study, {site: rows.training[site]})
         run[site] = _scored(study, weights, part)
         spent.update(_spent(study))
     return run, spent, {}, _OURS
@@ -87,12 +103,18 @@ def _baseline(task: Task, study: Study, rows: Rows) -> _Told:
 
     cell = task.cell
     model = fitted(cell.method, study, joined(list(rows.training.values())), seed=cell.seed)
-    run = {site: Scored(part.labels, model.scores(part.records), part.units) for site, part in rows.judged.items()}
+    run = {site: _kept(part, model.scores(part.records)) for site, part in rows.judged.items()}
     return run, {}, {}, f"scikit-learn {sklearn.__version__} on the pooled training rows, fixed settings, no privacy"
 
 
 def _scored(study: Study, weights: Weights, part: Part) -> Scored:
-    return Scored(np.array(part.labels), scores(study, weights, part), np.array(part.units))
+    return _kept(part, scores(study, weights, part))
+
+
+def _kept(part: Part, told: NDArray[np.float64]) -> Scored:
+    """Copies, because the part's arrays lie in files."""
+    groups = {name: np.array(inside) for name, inside in part.groups.items()}
+    return Scored(np.array(part.labels), told, np.array(part.units), groups)
 
 
 def _spent(study: Study) -> dict[str, float]:

@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
@@ -58,7 +58,7 @@ class Done:
 Starting = Callable[[Order], None]
 
 
-def here(orders: Iterable[Order], started: Starting) -> Iterator[Done]:
+def here(orders: Iterable[Order], started: Starting) -> Generator[Done, None, None]:
     """Trains one after the other in this process."""
     with _single_thread():
         for order in orders:
@@ -66,7 +66,7 @@ def here(orders: Iterable[Order], started: Starting) -> Iterator[Done]:
             yield Done(order, _attempt(order), _megabytes())
 
 
-def processes(orders: Iterable[Order], started: Starting, *, jobs: int) -> Iterator[Done]:
+def processes(orders: Iterable[Order], started: Starting, *, jobs: int) -> Generator[Done, None, None]:
     """Trains in `jobs` processes at once; gives each cell as it ends. Closing the iterator stops them."""
     waiting, workers = deque(orders), [_Worker() for _ in range(jobs)]
     try:
@@ -191,7 +191,7 @@ def _megabytes() -> int:
 def _single_thread() -> Iterator[None]:
     """One thread for torch and for what scikit-learn calls, so that a result has the same bits everywhere."""
     import torch
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it; it has no stubs
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

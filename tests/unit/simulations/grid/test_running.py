@@ -211,7 +211,7 @@ def test_methods_and_parts_that_do_not_go_together() -> None:
         {"method": "local", "held_out": "north"},
     ):
         with pytest.raises(UsageError):
-            Cell(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+            Cell(**wrong)
 
 
 def test_infinity_is_training_without_privacy() -> None:
@@ -236,6 +236,7 @@ _TRAIN = """
 import sys
 from math import inf
 from pathlib import Path
+from fedward_shared.manifest.parse import load
 from fedward_simulations.grid.bench import Bench, Task, studies_of
 from fedward_simulations.grid.cell import Cell
 from fedward_simulations.grid.opened import OpenData
@@ -245,9 +246,10 @@ folder = Path(sys.argv[1])
 bench = Bench.of((folder / "study.toml").read_bytes(), {site: folder / site for site in ("north", "south")})
 data = OpenData(folder / "open")
 data.folder.mkdir()
-data.add(bench)
 for cell in (Cell("federated", epsilon=3.0), Cell("federated"), Cell("gradient_boosting")):
-    train(Task(bench, cell), studies_of(bench, cell), data)
+    manifests = studies_of(bench, cell)
+    data.add(load(next(iter(manifests.values()))), dict(bench.folders).values(), None)
+    train(Task(bench, cell), manifests, data)
 for name, module in sys.modules.items():
     if name.startswith("fedward") and module.__file__:
         print(module.__file__)
