@@ -18,12 +18,20 @@ from benchmarks.heart_study import (
     split_hospitals,
     training_parts,
 )
+from fedward_shared.evaluation.calibration import brier
+from fedward_shared.evaluation.discrimination import accuracy
+from fedward_shared.evaluation.outcome import ClassOutcome
+from fedward_shared.evaluation.ranking import auc
+from fedward_shared.evaluation.scored import Floats, Ints, pooled
+from fedward_shared.evaluation.summary import comparable
 from fedward_shared.manifest.parse import load
 from fedward_simulations.inline import run_inline
-from fedward_simulations.metrics import Run, accuracy, auc, brier, comparable_sites, hospital_only
+from fedward_simulations.report.compared import Run
 from fedward_simulations.scores import read_scores
 
 __all__ = ["Bench", "Figures", "Level", "Terms", "judge", "terms_of"]
+
+_OUTCOME = ClassOutcome(("no disease", "disease"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +126,21 @@ class Bench:
 
 def judge(run: Run, train_prevalence: Mapping[str, float]) -> Figures:
     """The figures of one model's test scores."""
-    labels = np.concatenate([scored.labels for scored in run.values()])
+    whole = pooled(run.values())
+    known = np.concatenate([np.full(scored.rows, train_prevalence[site]) for site, scored in run.items()])
     return Figures(
-        auc=auc(labels, np.concatenate([scored.scores for scored in run.values()])),
-        within=float(np.mean([auc(run[site].labels, run[site].scores) for site in comparable_sites(run)])),
-        accuracy=accuracy(run),
-        hospitals=float(np.mean([accuracy({site: scored}) for site, scored in run.items()])),
-        brier=brier(run),
-        hospital_only=hospital_only(train_prevalence, run),
+        auc=_area(whole.labels, whole.scores[:, 1]),
+        within=float(np.mean([_area(run[site].labels, run[site].scores[:, 1]) for site in comparable(run, _OUTCOME)])),
+        accuracy=accuracy(whole.labels, whole.scores),
+        hospitals=float(np.mean([accuracy(scored.labels, scored.scores) for scored in run.values()])),
+        brier=brier(whole.labels, whole.scores),
+        hospital_only=_area(whole.labels, known),
     )
+
+
+def _area(labels: Ints, scores: Floats) -> float:
+    area = auc(scores, labels == 1)
+    return np.nan if area is None else area
 
 
 def terms_of(published: bytes) -> Terms:

@@ -31,14 +31,17 @@ from fedward_client.vault.training.dataset import Part, open_data_set
 from fedward_client.vault.training.local_round import load_weights, on_device, train_round
 from fedward_client.vault.training.reading import read_table
 from fedward_shared.contracts.study import Study
+from fedward_shared.evaluation.calibration import brier
+from fedward_shared.evaluation.ranking import auc
+from fedward_shared.evaluation.scored import Scored, pooled
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_shared.models.heads.classes import probabilities
 from fedward_shared.models.registry import build
 from fedward_simulations.baselines import without_privacy
 from fedward_simulations.importing import import_into
-from fedward_simulations.metrics import Run, Scored, auc, brier
 from fedward_simulations.randomness import SeededSource
+from fedward_simulations.report.compared import Run
 from fedward_simulations.scenarios.heart import study_text, write_hospitals
 
 __all__ = [
@@ -168,7 +171,7 @@ def federate(study: Study, parts: Parts, *, seed: int) -> Weights:
 
 
 def scores(study: Study, weights: Weights, parts: Parts) -> Run:
-    """The model's probabilities of class 1 for rows of each hospital."""
+    """The model's probabilities for rows of each hospital."""
     import torch
 
     model = build(study.model, study.data)
@@ -176,7 +179,7 @@ def scores(study: Study, weights: Weights, parts: Parts) -> Run:
     model.eval()
     with torch.no_grad():
         return {
-            site: Scored(part.labels, probabilities(model(torch.from_numpy(part.records)).double())[:, 1].numpy())
+            site: Scored(part.labels, probabilities(model(torch.from_numpy(part.records)).double()).numpy(), part.units)
             for site, part in parts.items()
         }
 
@@ -206,7 +209,8 @@ def choose_rate(
         study = load(manifest(epsilon, rate))
         folds = _folds(training, seed, repeats)
         runs = [scores(study, federate(study, kept, seed=number), held) for number, kept, held in folds]
-        tried.append(Choice(rate, float(np.mean([_pooled(run) for run in runs])), float(np.mean([*map(brier, runs)]))))
+        reached = np.mean([_reached(run) for run in runs], axis=0)
+        tried.append(Choice(rate, float(reached[0]), float(reached[1])))
     return best_rate(tried), tuple(tried)
 
 
@@ -216,9 +220,11 @@ def best_rate(tried: Sequence[Choice]) -> float:
     return min((choice for choice in tried if choice.auc >= good), key=lambda choice: choice.brier).rate
 
 
-def _pooled(run: Run) -> float:
-    labels = np.concatenate([scored.labels for scored in run.values()])
-    return auc(labels, np.concatenate([scored.scores for scored in run.values()]))
+def _reached(run: Run) -> tuple[float, float]:
+    """Pooled AUC and Brier score; NaN without patients of both classes."""
+    whole = pooled(run.values())
+    area = auc(whole.scores[:, 1], whole.labels == 1)
+    return np.nan if area is None else area, brier(whole.labels, whole.scores)
 
 
 def _folds(training: Parts, seed: int, repeats: int) -> Iterator[tuple[int, Parts, Parts]]:

@@ -3,41 +3,69 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fedward_shared.errors import UsageError
-from fedward_simulations.metrics import Run, Scored
+from fedward_shared.evaluation.scored import Floats, Scored
+from fedward_simulations.report.compared import Run
 
 __all__ = ["divided", "read_scores"]
 
+_Rows = Sequence[Mapping[str, str]]
 
-def read_scores(report: Path) -> Scored:
+
+def read_scores(report: Path, subgroups: Sequence[str] = ()) -> Scored:
     """The test scores in a site's report folder, in the order of the imported rows.
 
+    Args:
+        report: the folder.
+        subgroups: names of the subgroups that the study declares, in its order.
+
     Raises:
-        UsageError: there are none, or the study has more than two classes.
+        UsageError: there are none, or they are of other subgroups.
     """
+    return _scored(_read(report), subgroups)
+
+
+def divided(report: Path, sizes: Mapping[str, int], subgroups: Sequence[str] = ()) -> Run:
+    """The scores in the report of a pooled import, given back to the sites that brought `sizes` rows each, in order."""
+    rows = _read(report)
+    numbers = np.array([int(row["row"]) for row in rows], dtype=np.int64)
+    places = np.searchsorted(np.cumsum(list(sizes.values())), numbers, side="right")
+    whole = _scored(rows, subgroups)
+    return {site: whole.where(places == index) for index, site in enumerate(sizes)}
+
+
+def _read(report: Path) -> _Rows:
     path = report / "test_scores.csv"
     if not path.exists():
         raise UsageError(f"{report} holds no report", hint="A site writes one when a study has come to its end.")
     with path.open(encoding="ascii", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and "score" not in rows[0]:
-        raise UsageError("reports with AUC exist for two classes only, and the study has more")
-    rows.sort(key=lambda row: int(row["row"]))
-    labels = np.array([int(row["label"]) for row in rows], dtype=np.int64)
-    return Scored(labels, np.array([float(row["score"]) for row in rows], dtype=np.float64))
+        return sorted(csv.DictReader(file), key=lambda row: int(row["row"]))
 
 
-def divided(report: Path, sizes: Mapping[str, int]) -> Run:
-    """The scores in the report of a pooled import, given back to the sites that brought `sizes` rows each, in order."""
-    with (report / "test_scores.csv").open(encoding="ascii", newline="") as file:
-        rows = np.array([int(row["row"]) for row in csv.DictReader(file)], dtype=np.int64)
-    scored = read_scores(report)
-    places = np.searchsorted(np.cumsum(list(sizes.values())), np.sort(rows), side="right")
-    return {
-        site: Scored(scored.labels[places == index], scored.scores[places == index]) for index, site in enumerate(sizes)
-    }
+def _scored(rows: _Rows, subgroups: Sequence[str]) -> Scored:
+    if rows and [name for name in rows[0] if name.startswith("group_")] != [
+        f"group_{i}" for i in range(len(subgroups))
+    ]:
+        raise UsageError("a report is of other subgroups than the study's", hint="Train again, or name its subgroups.")
+    names = [name for name in (rows[0] if rows else ()) if name.startswith("score")]
+    scores = np.array([[float(row[name]) for name in names] for row in rows], dtype=np.float64).reshape(len(rows), -1)
+    return Scored(
+        labels=_numbers(rows, "label"),
+        scores=_both(scores[:, 0]) if names == ["score"] else scores,
+        units=_numbers(rows, "unit"),
+        groups={name: _numbers(rows, f"group_{index}") == 1 for index, name in enumerate(subgroups)},
+    )
+
+
+def _numbers(rows: _Rows, name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array([int(row[name]) for row in rows], dtype=np.int64)
+
+
+def _both(second: Floats) -> Floats:
+    """Two classes are written as one score, that of the second."""
+    return np.stack([1 - second, second], axis=1)

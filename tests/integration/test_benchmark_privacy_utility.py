@@ -28,10 +28,10 @@ from benchmarks.privacy_utility import main
 from fedward_client.vault.training.dataset import open_data_set
 from fedward_shared.contracts.cohort import NumberColumn
 from fedward_shared.contracts.study import Study
+from fedward_shared.evaluation.scored import Scored
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import check_resolved
 from fedward_simulations.inline import run_inline
-from fedward_simulations.metrics import Scored
 from fedward_simulations.scenarios.heart import study_text
 
 
@@ -131,9 +131,14 @@ def test_choosing_repeats_itself_and_reads_the_given_rows_only(imports: dict[str
     assert all(0.85 < choice.auc < 0.95 for choice in choose_rate(inf, flipped, seed=3, rates=RATES[:1])[1])
 
 
+def scored(labels: list[int], risks: list[float]) -> Scored:
+    second = np.array(risks)
+    return Scored(np.array(labels), np.stack([1 - second, second], axis=1), np.arange(len(labels)))
+
+
 def test_figures_of_one_model() -> None:
-    big = Scored(np.array([0] * 5 + [1] * 5), np.array([0.1] * 5 + [0.9] * 4 + [0.05]))
-    small = Scored(np.array([0, 1]), np.array([0.6, 0.7]))
+    big = scored([0] * 5 + [1] * 5, [0.1] * 5 + [0.9] * 4 + [0.05])
+    small = scored([0, 1], [0.6, 0.7])
     figures = judge({"big": big, "small": small}, {"big": 0.2, "small": 0.8})
     assert figures.within == pytest.approx(0.8)
     assert figures.accuracy == pytest.approx(10 / 12)

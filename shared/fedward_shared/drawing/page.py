@@ -15,6 +15,11 @@ table { border-collapse: collapse; margin: .8rem 0 } caption { text-align: left;
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums }
 th:first-child, td:first-child { text-align: left } .note { color: #555 } svg { max-width: 100%; height: auto }
 .box { border: 2px solid #555; padding: .6rem 1rem; font-weight: 600 } .advice { margin: .1rem 0 .9rem 1.2rem }
+figure { margin: .8rem 0 } figcaption { color: #444; font-size: .92em; max-width: 46rem } .row { display: flex;
+flex-wrap: wrap; gap: .4rem 1.6rem } .row figure { flex: 0 1 430px } .wide { overflow-x: auto } li { margin: .2rem 0 }
+@media print { body { max-width: none; margin: 0; font-size: 10.5pt } h2, h3 { break-after: avoid }
+figure, tr, .box { break-inside: avoid } .wide { overflow: visible }
+th, td { padding: .15rem .4rem } }
 """
 
 
@@ -48,15 +53,30 @@ class Page:
         self._parts.append(f"<h3>{escape(heading)}</h3><p>{escape(text)}</p>")
         self._parts.append(f'<p class="advice">→ {escape(advice)}</p>')
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table whose first column names the rows; a cell is text, or a plot."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in header)
-        body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    def subheading(self, text: str) -> None:
+        """Starts a part of a section."""
+        self._parts.append(f"<h3>{escape(text)}</h3>")
 
-    def svg(self, drawing: str) -> None:
-        """A plot."""
-        self._parts.append(f"<figure>{drawing}</figure>")
+    def points(self, texts: Sequence[str]) -> None:
+        """A list."""
+        self._parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:
+        """A table whose first column names the rows; a cell is text, or a plot."""
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+        body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        told = f"<caption>{escape(caption)}</caption>" if caption else ""
+        self._parts.append(
+            f'<div class="wide"><table>{told}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
+
+    def svg(self, drawing: str, caption: str = "") -> None:
+        """A plot, and under it how to read it."""
+        self._parts.append(_figure(drawing, caption))
+
+    def row(self, drawings: Sequence[tuple[str, str]]) -> None:
+        """Plots beside each other where there is room, each with its caption."""
+        self._parts.append('<div class="row">' + "".join(_figure(*each) for each in drawings) + "</div>")
 
     def render(self) -> str:
         """The whole document."""
@@ -64,10 +84,15 @@ class Page:
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(self._title)}</title><style>{_STYLE}</style></head>\n<body>\n"
+            f"<title>{escape(self._title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
             + "\n".join(self._parts)
-            + "\n</body></html>\n"
+            + "\n</main></body></html>\n"
         )
+
+
+def _figure(drawing: str, caption: str) -> str:
+    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f"<figure>{drawing}{told}</figure>"
 
 
 def _cell(cell: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fedward_client.vault.training.evaluation import auc
+from fedward_shared.evaluation.ranking import auc
 
 if TYPE_CHECKING:
     from fedward_simulations.audit.shadows import Shadows

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def demo(out: Path, *, seeds: int, kill: bool) -> None:
     from fedward_simulations.demo.document import demo_page
     from fedward_simulations.demo.live import run_live
     from fedward_simulations.demo.results import result_json
-    from fedward_simulations.report.figures import Method, figures
+    from fedward_simulations.report.figures import figures, method
     from fedward_simulations.report.table import print_figures
     from fedward_simulations.scenarios.heart import study_text, write_hospitals
 
@@ -62,8 +63,9 @@ def demo(out: Path, *, seeds: int, kill: bool) -> None:
     study.write_text(study_text(), encoding="utf-8")
     live = run_live(out, files, study, kill=kill, stages=stages)
     compared = _simulations(live, out, seeds, stages)
-    ours = Method("federated_dp", "real processes; scores from each site's own report", (live.scores,))
-    made = figures([*compared.methods, ours], compared.train_prevalence)
+    ledgers = {site: told.epsilon for site, told in live.facts.ledgers.items()}
+    ours = method("federated_dp", "real processes; scores from each site's own report", [live.scores], ledgers)
+    made = figures(replace(compared.compared, methods=(*compared.compared.methods, ours), main=ours.key, about=""))
     result = result_json(live.facts, made, time.perf_counter() - begun)
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     (out / "report.html").write_text(demo_page(live.facts, made, result), encoding="utf-8")

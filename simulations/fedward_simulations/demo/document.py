@@ -7,9 +7,9 @@ from typing import Any
 
 from fedward_shared.drawing.page import Page
 from fedward_simulations.demo.results import Facts
+from fedward_simulations.report.clinical import add_clinical
 from fedward_simulations.report.figures import Figures
 from fedward_simulations.report.plots import participation_plot, privacy_plot
-from fedward_simulations.report.sections import add_figures
 
 __all__ = ["demo_page"]
 
@@ -21,19 +21,19 @@ def demo_page(facts: Facts, made: Figures, result: Mapping[str, Any]) -> str:
         f"Study {facts.study_hash[:16]}: {len(facts.sites)} hospitals, {facts.rounds} rounds, 9 processes and their "
         "supervisors on one machine. UCI Heart Disease (Janosi, Steinbrunn, Pfisterer, Detrano; CC BY 4.0).",
     )
-    add_figures(page, made)
+    add_clinical(page, made)
     _privacy(page, facts)
     _participation(page, facts)
     _processes(page, facts)
     _costs(page, facts, result)
-    page.heading("Provenance")
+    page.heading("Provenance of the demo's own numbers")
     page.table(["number", "came from"], [[name, text] for name, text in result["provenance"].items()])
     return page.render()
 
 
 def _privacy(page: Page, facts: Facts) -> None:
     terms = facts.study.privacy
-    page.heading("What it cost in privacy")
+    page.heading("What the hospitals' own ledgers say it cost in privacy")
     page.text(
         f"ε that each hospital's own ledger shows for this study, at δ = {terms.delta:g}, per patient. The study may "
         f"cost at most ε = {terms.target_epsilon}; the rest was kept for rounds that might have to be repeated. "

@@ -17,7 +17,7 @@ from fedward_simulations.demo.federation import Federation
 from fedward_simulations.demo.programs import Programs, alive, wait_until
 from fedward_simulations.demo.results import Facts, read_ledger, read_participation
 from fedward_simulations.demo.stages import Bar, Stages
-from fedward_simulations.metrics import Run
+from fedward_simulations.report.compared import Run
 from fedward_simulations.scenarios.heart import HOSPITALS
 from fedward_simulations.scores import read_scores
 
@@ -129,7 +129,12 @@ def _gather(federation: Federation, published: StudyFolder, out: Path, killed: d
             seconds=stages.seconds,
             killed=killed,
         ),
-        scores={site: read_scores(home.reports / published.id) for site, home in federation.homes.items()},
+        scores={
+            site: read_scores(
+                home.reports / published.id, [group.name for group in published.study().evaluation.subgroups]
+            )
+            for site, home in federation.homes.items()
+        },
         manifest=published.manifest(),
         imports={site: _import_of(federation, site) for site in federation.homes},
     )

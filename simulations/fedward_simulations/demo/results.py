@@ -13,7 +13,7 @@ from fedward_shared.errors import FedwardError
 from fedward_shared.manifest.cost import cost
 from fedward_simulations.demo.evidence import Network
 from fedward_simulations.demo.federation import SiteProcesses
-from fedward_simulations.report.figures import Figures, auc_json
+from fedward_simulations.report.figures import Figures, blocks
 
 __all__ = ["Facts", "LedgerFacts", "read_ledger", "read_participation", "result_json"]
 
@@ -25,7 +25,7 @@ _PROVENANCE = {
     "processes": "process ids from the supervisors' pid files; vault_has_network from /proc, compared with our own",
     "bytes": "computed from the study: every message has a declared size",
     "seconds": "wall time on this machine",
-    "intervals": "95 %, percentile bootstrap over test patients within hospital and class, 2000 resamples",
+    "intervals": "95 %, percentile bootstrap over test patients within hospital and class, 1000 resamples",
 }
 
 
@@ -70,8 +70,8 @@ def read_ledger(document: Mapping[str, Any], study_hash: str) -> LedgerFacts:
 
 def result_json(facts: Facts, made: Figures, total_seconds: float) -> dict[str, Any]:
     """The whole document; plain numbers, and an `interval` beside every `auc`."""
-    methods = {method.key: method.provenance for method in made.methods if method.key != "federated_dp"}
-    bytes_of = cost(facts.study)
+    methods = {method.key: method.provenance for method in made.compared.methods if method.key != "federated_dp"}
+    bytes_of, told = cost(facts.study), blocks(made)
     return {
         "study": facts.study_hash,
         "name": facts.study.name,
@@ -84,13 +84,13 @@ def result_json(facts: Facts, made: Figures, total_seconds: float) -> dict[str, 
                 "epsilon": round(facts.ledgers[site].epsilon, 4),
                 "rounds_joined": len(facts.joined[site]),
                 "rounds_charged": facts.ledgers[site].charged,
-                **auc_json(made.sites.get(site, {})),
+                **told["sites"][site],
             }
             for site in facts.study.site_names
         },
-        "pooled": {**auc_json(made.pooled), "accuracy": _rounded(made.accuracy), "brier": _rounded(made.brier)},
-        "within": {**auc_json(made.within), "hospitals": list(made.within_hospitals)},
-        "hospital_only": round(made.hospital_only, 4),
+        "pooled": {**told["pooled"], "accuracy": told["accuracy"], "brier": told["brier"]},
+        "within": told["within"],
+        "hospital_only": told["hospital_only"],
         "privacy": {
             "delta": facts.study.privacy.delta,
             "target_epsilon": facts.study.privacy.target_epsilon,
@@ -122,7 +122,3 @@ def read_participation(report: Path) -> tuple[int, dict[str, tuple[int, ...]]]:
         for site in document["sites"]
     }
     return int(document["rounds_completed"]), joined
-
-
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {key: round(value, 4) for key, value in values.items()}

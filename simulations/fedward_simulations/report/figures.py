@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import TypedDict
+from typing import Any
 
-import numpy as np
+from fedward_shared.evaluation.bootstrap import Estimate
+from fedward_shared.evaluation.figures import Figure, Key
+from fedward_shared.evaluation.outcome import outcome_of
+from fedward_shared.evaluation.summary import Summary, summarise
+from fedward_simulations.report.compared import Compared, MethodResult, Run
 
-from fedward_simulations.metrics import (
-    CalibrationBin,
-    Estimate,
-    Run,
-    accuracy,
-    brier,
-    calibration,
-    comparable_sites,
-    estimate_auc,
-    hospital_only,
-)
-
-__all__ = ["TITLES", "AucJson", "Figures", "Method", "auc_json", "figures"]
+__all__ = ["TITLES", "Figures", "blocks", "figures", "method"]
 
 TITLES: Mapping[str, str] = {
     "local": "Each hospital alone",
@@ -30,7 +21,7 @@ TITLES: Mapping[str, str] = {
     "federated_dp_simulated": "Federated with privacy, simulated",
     "federated_dp": "Federated with privacy, real processes",
 }
-"""The ways of training, in the order of tables and plots."""
+"""The ways of training of `fedward-sim run` and the demo, in the order of tables and plots."""
 _SHORT: Mapping[str, str] = {
     "local": "alone",
     "centralised": "centralised",
@@ -41,81 +32,92 @@ _SHORT: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    """One way of training: its key in `TITLES`, where its scores came from, and one run a seed."""
-
-    key: str
-    provenance: str
-    runs: tuple[Run, ...]
-
-    @property
-    def title(self) -> str:
-        """Its name for people."""
-        return TITLES[self.key]
-
-    @property
-    def short(self) -> str:
-        """Its name where there is little room."""
-        return _SHORT[self.key]
-
-
-class AucJson(TypedDict):
-    """Values by method key and, beside them, the bounds of their 95 % intervals."""
-
-    auc: dict[str, float]
-    interval: dict[str, list[float]]
-
-
-@dataclass(frozen=True, slots=True)
 class Figures:
-    """Figures by method key (and by site where it says so); the median over seeds where a method has several."""
+    """Everything that was computed of a comparison, by method key; the median over seeds where there are several."""
 
-    methods: tuple[Method, ...]
-    pooled: Mapping[str, Estimate]
-    within: Mapping[str, Estimate]
-    within_hospitals: tuple[str, ...]
-    sites: Mapping[str, Mapping[str, Estimate]]
-    accuracy: Mapping[str, float]
-    brier: Mapping[str, float]
-    calibration: Mapping[str, tuple[CalibrationBin, ...]]
-    hospital_only: float
+    compared: Compared
+    methods: Mapping[str, Summary]
+    left_out: Mapping[str, Summary]
+
+    @property
+    def main(self) -> MethodResult:
+        """The method that the study is about."""
+        named = [found for found in self.compared.methods if found.key == self.compared.main]
+        return (named or list(self.compared.methods))[-1]
+
+    @property
+    def one(self) -> Summary:
+        """The summary of `main`."""
+        return self.methods[self.main.key]
+
+    @property
+    def key(self) -> Key:
+        """The figure by which methods are told apart."""
+        return self.one.main
+
+    @property
+    def hospital_only(self) -> float | None:
+        """Its pooled value for somebody who knows nothing but the hospital."""
+        return self.one.hospital_only.get(self.key)
+
+    def pooled(self, method_key: str) -> Estimate | None:
+        """A method's main figure over all patients."""
+        return self.methods[method_key].pooled.figures.get(self.key)
+
+    def within(self, method_key: str) -> Estimate | None:
+        """Its mean over hospitals."""
+        return self.methods[method_key].within.get(self.key)
+
+    def at(self, method_key: str, site: str) -> Estimate | None:
+        """That of one hospital's patients."""
+        judged = self.methods[method_key].hospitals.get(site)
+        return judged.figures.get(self.key) if judged else None
 
 
-def figures(methods: Sequence[Method], train_prevalence: Mapping[str, float]) -> Figures:
+def method(key: str, provenance: str, runs: Sequence[Run], spent: Mapping[str, float] | None = None) -> MethodResult:
+    """One of the ways of training in `TITLES`."""
+    return MethodResult(key, TITLES[key], provenance, tuple(runs), dict(spent or {}), _SHORT[key])
+
+
+def figures(compared: Compared) -> Figures:
     """Computes everything once.
 
-    Args:
-        methods: at least one; all score the same test patients.
-        train_prevalence: the share of class 1 among each hospital's training patients, by site name.
-
-    A hospital whose test patients are all of one class has no AUC of its own and is absent from `sites`.
+    Raises:
+        UsageError: there are no test rows, or methods were judged on other rows than each other.
     """
-    ordered = sorted(methods, key=lambda method: list(TITLES).index(method.key))
-    first = ordered[0].runs[0]
-    everyone, comparable = list(first), comparable_sites(first)
-    mixed = [site for site, scored in first.items() if 0 < int(scored.labels.sum()) < len(scored.labels)]
+    outcome, terms = outcome_of(compared.study), compared.study.evaluation
     return Figures(
-        methods=tuple(ordered),
-        pooled={m.key: estimate_auc(m.runs, [everyone]) for m in ordered},
-        within={m.key: estimate_auc(m.runs, [[site] for site in comparable]) for m in ordered} if comparable else {},
-        within_hospitals=comparable,
-        sites={site: {m.key: estimate_auc(m.runs, [[site]]) for m in ordered} for site in mixed},
-        accuracy={m.key: median(accuracy(run) for run in m.runs) for m in ordered},
-        brier={m.key: median(brier(run) for run in m.runs) for m in ordered},
-        calibration={m.key: calibration(_middle(m.runs)) for m in ordered},
-        hospital_only=hospital_only(train_prevalence, first),
+        compared,
+        {m.key: summarise(m.runs, outcome, terms, compared.prevalences) for m in compared.methods},
+        {m.key: summarise(m.runs, outcome, terms) for m in compared.leave_one_out},
     )
 
 
-def auc_json(estimates: Mapping[str, Estimate]) -> AucJson:
-    """Figures as result.json holds them, rounded to four digits."""
+def blocks(made: Figures) -> dict[str, Any]:
+    """Figures as result.json holds them, rounded to four digits: by method, and by hospital."""
+    keys = [m.key for m in made.compared.methods]
+    sites = {site: _block(made, {k: made.at(k, site) for k in keys}) for site in made.compared.study.site_names}
+    plain = (Figure.ACCURACY, Figure.BRIER)
+    only = made.hospital_only
     return {
-        "auc": {key: round(estimate.value, 4) for key, estimate in estimates.items()},
-        "interval": {key: [round(estimate.low, 4), round(estimate.high, 4)] for key, estimate in estimates.items()},
+        "pooled": _block(made, {k: made.pooled(k) for k in keys}),
+        "within": {**_block(made, {k: made.within(k) for k in keys}), "hospitals": list(made.one.within_hospitals)},
+        "hospital_only": None if only is None else round(only, 4),
+        "sites": sites,
+        **{
+            str(figure): {
+                key: round(told.value, 4)
+                for key, summary in made.methods.items()
+                if (told := summary.pooled.find(figure)) is not None
+            }
+            for figure in plain
+        },
     }
 
 
-def _middle(runs: Sequence[Run]) -> Run:
-    """The run whose pooled AUC is the median (the lower of the two in the middle)."""
-    values = [estimate_auc([run], [list(run)]).value for run in runs]
-    return runs[int(np.argsort(values, kind="stable")[(len(runs) - 1) // 2])]
+def _block(made: Figures, told: Mapping[str, Estimate | None]) -> dict[str, Any]:
+    known = {key: estimate for key, estimate in told.items() if estimate is not None}
+    return {
+        str(made.key.figure): {key: round(estimate.value, 4) for key, estimate in known.items()},
+        "interval": {key: [round(estimate.low, 4), round(estimate.high, 4)] for key, estimate in known.items()},
+    }

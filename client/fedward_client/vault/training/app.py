@@ -85,7 +85,8 @@ def client_app(work: SiteWork) -> ClientApp:
         load_weights(work.model, arrays_of(message.content.array_records["arrays"]))
         write_report(
             work.report,
-            contract=work.study.data,
+            study=work.study,
+            site=work.site,
             data=work.data,
             scores=_scores(work.model, head_for(work.study.model, work.study.data), work.data.test.records),
             about={
