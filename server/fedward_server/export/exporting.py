@@ -18,6 +18,7 @@ from fedward_server.export.card.texts import as_html, as_json, as_markdown
 from fedward_server.export.description import ONNX_LOADING, describe, score_names
 from fedward_server.export.finished import Finished, read_finished
 from fedward_server.export.inputs import input_document, input_type
+from fedward_server.export.points import scorecard_files
 from fedward_server.home import CoordinatorHome
 from fedward_server.studies import StudyFolder
 from fedward_shared.bundle.folder import Bundle, open_bundle
@@ -104,6 +105,7 @@ def _files(
         "card.json": as_json(card).encode(),
         "card.md": as_markdown(card).encode(),
         "card.html": as_html(card).encode(),
+        **scorecard_files(study, finished.weights),
     }
     return {**files, "model.onnx": graph} if graph else files, onnx
 

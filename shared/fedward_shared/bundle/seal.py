@@ -63,8 +63,8 @@ def seal_listing(
         raise SignatureError(
             "the round key is not the one in its certificate", hint="Renew it: fedward-coordinator renew"
         )
-    parts = (study_key, study_signature, body, signature, sign(key, Purpose.MODEL, listing))
-    return Seal(*(part.hex() for part in parts))
+    made = sign(key, Purpose.MODEL, listing)
+    return Seal(study_key.hex(), study_signature.hex(), body.hex(), signature.hex(), made.hex())
 
 
 def check_seal(listing: bytes, seal: Seal, *, trusted: str, now: float) -> bytes:

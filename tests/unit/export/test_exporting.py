@@ -17,13 +17,14 @@ from fedward_server.studies import Studies, StudyState
 from fedward_shared.bundle.folder import Bundle, open_bundle
 from fedward_shared.crypto.keys import new_signing_key, to_pem
 from fedward_shared.errors import FedwardError, SignatureError, UsageError
+from fedward_shared.files import write_atomic
 from tests.support.fake_sites import study_text
 from tests.support.finished_studies import NOW, FinishedStudy, finished_study
 
 DAY = 86_400.0
 FILES = {
     "card.html", "card.json", "card.md", "inputs.json", "model.json", "model.onnx", "model.safetensors",
-    "participation.json", "study.toml",
+    "participation.json", "scorecard.html", "scorecard.json", "study.toml",
 }  # fmt: skip
 
 
@@ -190,12 +191,10 @@ def test_a_study_that_the_study_key_never_signed_is_refused(tmp_path: Path) -> N
 
 
 def test_a_full_disk_leaves_nothing(ended: FinishedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = exporting.write_atomic
-
     def full(path: Path, content: bytes, *, mode: int) -> None:
         if path.name == "signature.json":
             raise OSError(28, "No space left on device")
-        write(path, content, mode=mode)
+        write_atomic(path, content, mode=mode)
 
     monkeypatch.setattr(exporting, "write_atomic", full)
     with pytest.raises(OSError, match="No space left"):

@@ -41,7 +41,7 @@ def trained(terms: ModelTerms, contract: DataContract, head: Head) -> nn.Module:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(3):
         optimizer.zero_grad()
-        head.losses(model(records), labels).mean().backward()
+        torch.autograd.backward(head.losses(model(records), labels).mean())
         optimizer.step()
     return model.eval()
 
