@@ -67,6 +67,7 @@ def _what(view: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {column['name']:<{name_width}}  {column['values']}{unit}"
     if len(columns) > _MOST_ROWS:
         yield f"  and {len(columns) - _MOST_ROWS} more (--json lists them all)"
+    yield from _made_elsewhere(view)
     also = view.get("also_read", ())
     if also:
         yield "It also reads, besides the inputs:"
@@ -86,6 +87,15 @@ def _what(view: Mapping[str, Any]) -> Iterator[str]:
         yield f"Column {view['split_column']} sets test rows aside; the model never trains on them."
     rounds, steps, rate = view["rounds"], view["local_steps"], percent(view["sampling_rate"])
     yield f"In {rounds} rounds of {steps} steps; a patient takes part in a step with probability {rate}."
+
+
+def _made_elsewhere(view: Mapping[str, Any]) -> Iterator[str]:
+    if view.get("backbone"):
+        yield "The model sees what a frozen network makes of each record, here; that network neither learns nor leaves:"
+        yield f"  {view['backbone']}"
+    if view.get("start"):
+        yield "It does not start from nothing: the first round sends weights that were trained elsewhere,"
+        yield f"  {view['start']}"
 
 
 def _leaves(view: Mapping[str, Any]) -> Iterator[str]:

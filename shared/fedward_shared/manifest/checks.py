@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from fedward_shared.contracts.study import PrivacyTerms, StrategyTerms, Study, TrainingTerms
+from fedward_shared.contracts.study import ModelTerms, PrivacyTerms, StrategyTerms, Study, TrainingTerms
 from fedward_shared.manifest.findings import Findings, shown, suggestion
 from fedward_shared.manifest.strategies import STRATEGIES
 from fedward_shared.version import PROTOCOL, VERSION
 
-__all__ = ["check_optimizer", "check_privacy", "check_rounds", "check_version", "strategy_options"]
+__all__ = ["check_frozen", "check_optimizer", "check_privacy", "check_rounds", "check_version", "strategy_options"]
 
 _MOST_STEPS = 10_000_000
 _OVERSHOOT = 2.0
@@ -78,6 +78,16 @@ def check_optimizer(terms: TrainingTerms, findings: Findings) -> None:
             ("training",),
             "betas",
             f"is [{first:g}, {second:g}]; the second must be above the first's square, or steps grow without bound",
+        )
+
+
+def check_frozen(model: ModelTerms, training: TrainingTerms, findings: Findings) -> None:
+    """Notes changes of records that would never be seen: a backbone's features are computed once, before training."""
+    if model.backbone is not None and training.augment is not None:
+        findings.add(
+            ("training", "augment"),
+            None,
+            "changes records anew in each step, but [model.backbone] makes features of them once; leave one out",
         )
 
 

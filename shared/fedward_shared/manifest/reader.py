@@ -61,6 +61,8 @@ class Reader:
         model, data, sites = self._model(), DataReader(self.tables).contract(), self._sites()
         training, strategy, privacy = self._training(data), self._strategy(), self._privacy()
         checks.check_rounds(strategy, training, self.tables.count("sites"), self.findings)
+        if model and training:
+            checks.check_frozen(model, training, self.findings)
         limits = self.tables.read(schema.LimitsTable, ("limits",))
         evaluation = read_evaluation(self.tables, data)
         resolved = self._resolved() if published else None

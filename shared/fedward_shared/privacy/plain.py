@@ -14,7 +14,7 @@ from fedward_shared.privacy.descent import Descent
 from fedward_shared.privacy.flat import FlatModel
 from fedward_shared.privacy.randomness.noise import RandomSource
 from fedward_shared.privacy.sampling import Indices
-from fedward_shared.privacy.sums import Loss
+from fedward_shared.privacy.sums import Loss, Objective
 
 __all__ = ["PlainStepper"]
 
@@ -25,7 +25,8 @@ class PlainStepper:
     Records are shuffled and taken in minibatches of round(normaliser); after the last, shuffled anew. A step is one
     minibatch. `sampling_rate` and `records_per_patient` have no meaning here. Neither Opacus nor dp-accounting is
     imported. A site without training records leaves the weights to weight decay and the prox term. `augmentation` is
-    what `training.augment` means for these records; the loss is then the mean over their changed copies.
+    what `training.augment` means for these records; the loss is then the mean over their changed copies. `autocast`:
+    bfloat16 in the forward and backward pass.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class PlainStepper:
         site: SiteTerms,
         source: RandomSource,
         loss: Loss = losses,
+        autocast: bool = False,
         augmentation: Augmentation | None = None,
     ) -> None:
         check_declared(augmentation, training)
@@ -45,7 +47,7 @@ class PlainStepper:
         self._data = data
         self._size = max(1, round(site.normaliser))
         self._source = source
-        self._loss = loss
+        self._objective = Objective(loss, autocast)
         self._augmentation = augmentation
         self._flat = FlatModel(model)
         self._descent = Descent(self._flat, training)
@@ -61,7 +63,7 @@ class PlainStepper:
             records, labels = self._data.records[rows], self._data.labels[rows]
             if self._augmentation is not None:
                 records, labels = self._augmentation(records, labels, self._source)
-            torch.autograd.backward(self._loss(self._model(records), labels).mean())
+            torch.autograd.backward(self._objective.losses(self._model, records, labels).mean())
         self._descent.apply()
 
     def close(self) -> None:

@@ -207,7 +207,11 @@ MISTAKES: tuple[tuple[str, Changes, tuple[str, ...]], ...] = (
     (
         "model that does not fit",
         (('name = "logistic"', 'name = "cnn"'),),
-        (('[model] name (line 10): "cnn" needs images, of kind "tensor" and shape [channels, height, width]'),),
+        (
+            (
+                '[model] name (line 10): "cnn" needs images or volumes, of kind "tensor" and shape [channels, (depth,) height, width]'
+            ),
+        ),
     ),
     (
         "sampling rate of zero",

@@ -8,7 +8,7 @@ from fedward_client.vault.books.studies import Dossier
 from fedward_client.vault.office.views import ColumnView, DataSetChoice, StudyView, TensorView
 from fedward_shared.contracts.arrays import Series, Text
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn
-from fedward_shared.contracts.study import TensorSpec
+from fedward_shared.contracts.study import PretrainedTerms, TensorSpec
 
 __all__ = ["preview"]
 
@@ -69,7 +69,21 @@ def preview(
         problems=problems,
         also_read=tuple(_also_read(study.data)),
         rules=tuple(_rules(study.data)),
+        start=_weights(study.model.start),
+        backbone=_weights(study.model.backbone),
     )
+
+
+def _weights(terms: PretrainedTerms | None) -> str:
+    """Where weights come from that the study does not draw; empty where there are none."""
+    if terms is None:
+        return ""
+    options = ", ".join(f"{name} {value}" for name, value in terms.options.items())
+    network = f"{terms.name}{f' ({options})' if options else ''}"
+    if not terms.sha256:
+        return f"{network}, which has no weights"
+    came = f"{terms.source}; licence {terms.licence}; SHA-256 {terms.sha256}"
+    return f"{network}: {came}" if terms.name else came
 
 
 def _follow_up(data: DataContract) -> str:

@@ -126,6 +126,10 @@ class StudyView:
     """Who is in the cohort, who is held out, and which events count: in words."""
     follow_up: str = ""
     """Of a study of survival, the longest time that counts, with its unit; else empty."""
+    start: str = ""
+    """Where the weights of the first round come from: source, licence and digest of a file; empty where drawn."""
+    backbone: str = ""
+    """The frozen network whose features the model sees instead of the records, in words."""
 
 
 @dataclass(frozen=True, slots=True)

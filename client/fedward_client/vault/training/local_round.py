@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedward_client.vault.training.dataset import Part
-from fedward_shared.contracts.study import Study
+from fedward_shared.contracts.study import Study, TrainingTerms
 from fedward_shared.errors import TrainingError
 from fedward_shared.models.heads.head import head_for
 from fedward_shared.privacy.cohort import TrainingSet
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
     from fedward_shared.privacy.step import Stepper
 
-__all__ = ["load_weights", "on_device", "stepper_for", "train_round"]
+__all__ = ["in_bfloat16", "load_weights", "on_device", "stepper_for", "train_round"]
+
+_IMAGES_AXES = 4
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
 def on_device(part: Part, device: torch.device) -> TrainingSet:
-    """The rows as tensors on `device`, grouped by patient."""
-    return TrainingSet.of(
-        torch.from_numpy(part.records).to(device), torch.from_numpy(part.labels).to(device), part.units, part.count
-    )
+    """The rows as tensors on `device`, grouped by patient. On a GPU images lie channels last, as its kernels read."""
+    records = torch.from_numpy(part.records).to(device)
+    if device.type == "cuda" and records.dim() == _IMAGES_AXES:
+        records = records.contiguous(memory_format=torch.channels_last)
+    return TrainingSet.of(records, torch.from_numpy(part.labels).to(device), part.units, part.count)
 
 
 def train_round(
@@ -56,6 +59,11 @@ def train_round(
     return {name: (after[name] - tensor).cpu().numpy() for name, tensor in before.items()}
 
 
+def in_bfloat16(training: TrainingTerms, device: torch.device) -> bool:
+    """Whether forward and backward pass take bfloat16: where the study asks for it and there is a GPU to gain by it."""
+    return training.precision == "bfloat16" and device.type == "cuda"
+
+
 def load_weights(model: nn.Module, weights: Arrays) -> None:
     """Copies `weights` into the model; names and shapes must be the model's own."""
     state = model.state_dict()
@@ -77,11 +85,19 @@ def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, so
     terms = study.sites[site]
     augmentation = augmentation_for(study.data, study.training.augment)
     loss = head_for(study.model, study.data).losses
+    autocast = in_bfloat16(study.training, data.records.device)
     if study.privacy.unsafe_no_privacy:
         from fedward_shared.privacy.plain import PlainStepper
 
         return PlainStepper(
-            model, data, training=study.training, site=terms, source=source, loss=loss, augmentation=augmentation
+            model,
+            data,
+            training=study.training,
+            site=terms,
+            source=source,
+            loss=loss,
+            autocast=autocast,
+            augmentation=augmentation,
         )
     from fedward_shared.privacy.step import PrivateStepper
 
@@ -97,5 +113,6 @@ def stepper_for(study: Study, site: str, model: nn.Module, data: TrainingSet, so
         records_per_patient=study.data.records_per_patient,
         source=source,
         loss=loss,
+        autocast=autocast,
         augmentation=augmentation,
     )
