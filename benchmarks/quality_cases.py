@@ -43,12 +43,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """The median over seeds of `figure` (empty: the case's first) is to be at least this."""
+    """The median over seeds of `figure` (empty: the case's first) is to be at least this.
+
+    With `site`, the figure of that site's rows alone: what `LEFT_OUT` is for.
+    """
 
     at_least: float
     method: str = FEDERATED
     epsilon: float = inf
     figure: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
