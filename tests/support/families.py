@@ -82,6 +82,7 @@ EXAMPLES = (
     Example("cnn_lstm", "signal", {"channels": (6, 6), "hidden": 5, "attention": True, "bidirectional": True}),
     Example("cox", "times"),
     Example("cox", "times", {"hidden": (6,), "intervals": (200.0, 500.0, 1000.0)}),
+    Example("cox", "times", {"embedding": "piecewise", "bins": 4, "likelihood": "cloglog"}),
     Example("gru", "series", {"hidden": 5, "layers": 2}),
     Example("gru", "series", {"hidden": 6, "attention": True, "decay": True}),
     Example("gru", "bare", {"hidden": 6, "attention": True}),

@@ -34,9 +34,10 @@ def classes(labels: ArrayLike, label: Label) -> NDArray[np.int64]:
 
 def events(labels: ArrayLike) -> NDArray[np.bool_]:
     """Whether each record's watching ended with the event. `labels` (records,) as `encode` makes them -> (records,)."""
-    return np.asarray(labels, dtype=np.int64) % 2 == 1
+    return np.asarray(np.asarray(labels, dtype=np.int64) % 2 == 1, dtype=np.bool_)
 
 
 def times(labels: ArrayLike, follow_up: FollowUp) -> NDArray[np.float64]:
     """How long each record was watched, in the unit of `follow_up`: exact to half a tick, never above the maximum."""
-    return (np.asarray(labels, dtype=np.int64) // 2) * (follow_up.maximum / TICKS)
+    ticks = (np.asarray(labels, dtype=np.int64) // 2).astype(np.float64)
+    return ticks * (follow_up.maximum / TICKS)

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from fedward_shared.contracts.study import ModelTerms
+from fedward_shared.models.embedding import EMBEDDING_OPTIONS, Periodic, Piecewise, embedded
 from fedward_shared.models.options import Options
 from fedward_shared.models.problem import Problem
 from fedward_shared.models.times import refuse_classes
 
 __all__ = ["Cox", "cox"]
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 class Cox(nn.Module):
@@ -29,9 +30,17 @@ class Cox(nn.Module):
     layer that the private step knows; it starts at zero, which is the head's declared hazard.
     """
 
-    def __init__(self, widths: tuple[int, ...], intervals: int, activation: type[nn.Module]) -> None:
+    def __init__(
+        self,
+        widths: tuple[int, ...],
+        intervals: int,
+        activation: type[nn.Module],
+        embedding: Piecewise | Periodic | None = None,
+    ) -> None:
         super().__init__()
+        self.embedding = embedding
         layers: list[nn.Module] = []
+        widths = widths if embedding is None else (embedding.width, *widths[1:])
         for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), activation()]
         last = nn.Linear(widths[-1], 1, bias=False)
@@ -43,19 +52,23 @@ class Cox(nn.Module):
 
     def forward(self, records: Tensor) -> Tensor:
         """(records, *shape) -> (records, intervals)."""
-        risk = self.risk(records.flatten(1))
+        risk = self.risk(records.flatten(1) if self.embedding is None else self.embedding(records))
         levels: Tensor = self.baseline(torch.ones_like(risk)) + risk
         return levels
 
 
 def cox(terms: ModelTerms, problem: Problem) -> Cox:
-    """`[model] name = "cox"`: `hidden` (widths of hidden layers, by default none), `activation` (relu or tanh).
+    """`[model] name = "cox"`: `hidden` (widths of hidden layers, by default none) and `activation`.
+
+    The activation is relu, tanh, gelu or silu. And the options of `embedding.embedded`: with "piecewise" and no hidden layers it is an additive model, one curve of
+    log-risk a number.
 
     Raises:
         UsageError: the label has no follow-up, or an option is unknown or out of range.
     """
     refuse_classes(terms, problem)
-    options = Options.of(terms, ("hidden", "activation"))
+    options = Options.of(terms, ("hidden", "activation", *EMBEDDING_OPTIONS))
     hidden = options.widths("hidden", (), most_layers=16, most=65_536) if "hidden" in terms.options else ()
     activation = options.choice("activation", "relu", tuple(_ACTIVATIONS))
-    return Cox((prod(problem.shape), *hidden), problem.outputs, _ACTIVATIONS[activation])
+    widths = (prod(problem.shape), *hidden)
+    return Cox(widths, problem.outputs, _ACTIVATIONS[activation], embedded(options, problem))

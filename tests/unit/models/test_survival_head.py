@@ -113,7 +113,7 @@ def test_a_loss_is_a_function_of_one_record_alone(likelihood: str) -> None:
 
     alone = torch.cat([chosen.losses(logits[row : row + 1], known[row : row + 1]) for row in range(6)])
     torch.testing.assert_close(together, alone, rtol=1e-12, atol=0)
-    jacobian = torch.autograd.functional.jacobian(lambda values: chosen.losses(values, known), logits)
+    jacobian = torch.func.jacrev(lambda values: chosen.losses(values, known))(logits)
     others = ~torch.eye(6, dtype=torch.bool)
     assert float(jacobian[others].abs().max()) == 0
 
@@ -125,7 +125,7 @@ def test_losses_and_gradients_are_finite_for_extreme_outputs(likelihood: str, si
     for record in [(0.0, True), (3.0, True), (8.0, True), (0.0, False), (5.0, False)]:
         logits = (signs * size).requires_grad_()
         losses = head(likelihood).losses(logits, labels(record).expand(3))
-        losses.sum().backward()
+        torch.autograd.backward(losses.sum())
         assert torch.isfinite(losses).all()
         assert logits.grad is not None
         assert torch.isfinite(logits.grad).all()
