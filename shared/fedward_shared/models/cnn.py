@@ -67,7 +67,7 @@ def cnn(terms: ModelTerms, problem: Problem) -> Convolutional:
     sides = problem.shape[1:]
     if len(sides) not in _CONVOLUTIONS:
         raise UsageError(
-            '[model] name: "cnn" needs images or volumes, of kind "tensor" and shape [channels, (depth,) height, width]',
+            '[model] name: "cnn" needs arrays of shape [channels, height, width] or [channels, depth, height, width]',
             hint='For a table take "logistic" or "mlp", for signals "cnn1d".',
         )
     if min(sides) >> len(channels) < 1:

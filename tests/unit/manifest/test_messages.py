@@ -209,7 +209,8 @@ MISTAKES: tuple[tuple[str, Changes, tuple[str, ...]], ...] = (
         (('name = "logistic"', 'name = "cnn"'),),
         (
             (
-                '[model] name (line 10): "cnn" needs images or volumes, of kind "tensor" and shape [channels, (depth,) height, width]'
+                '[model] name (line 10): "cnn" needs arrays of shape [channels, height, width] or '
+                "[channels, depth, height, width]"
             ),
         ),
     ),
