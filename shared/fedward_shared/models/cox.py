@@ -60,8 +60,8 @@ class Cox(nn.Module):
 def cox(terms: ModelTerms, problem: Problem) -> Cox:
     """`[model] name = "cox"`: `hidden` (widths of hidden layers, by default none) and `activation`.
 
-    The activation is relu, tanh, gelu or silu. And the options of `embedding.embedded`: with "piecewise" and no hidden layers it is an additive model, one curve of
-    log-risk a number.
+    The activation is relu, tanh, gelu or silu. And the options of `embedding.embedded`: with "piecewise" and no hidden
+    layers it is an additive model, one curve of log-risk a number.
 
     Raises:
         UsageError: the label has no follow-up, or an option is unknown or out of range.

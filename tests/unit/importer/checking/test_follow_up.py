@@ -55,12 +55,7 @@ def test_time_and_event_become_one_label(time: object, died: str, days: float, e
     assert labels.dtype == np.int64
     assert events(labels).tolist() == [event]
     assert times(labels, WATCHED)[0] == pytest.approx(days, abs=WATCHED.maximum / TICKS)
-    assert (
-        labels.tolist()
-        == encode(
-            [float(time) if not isinstance(time, str) else float(time.strip())], [died in {"1", "dead"}], WATCHED
-        ).tolist()
-    )
+    assert labels.tolist() == encode([float(str(time))], [died in {"1", "dead"}], WATCHED).tolist()
 
 
 @pytest.mark.parametrize(
