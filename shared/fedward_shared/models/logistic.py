@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import log, prod
 
 from torch import Tensor, nn
 
@@ -13,16 +13,23 @@ from fedward_shared.models.problem import Problem
 
 __all__ = ["Logistic", "logistic"]
 
+_SHARE, _LEAST = "expected_share", 0.001
+
 
 class Logistic(nn.Module):
-    """One linear layer over the flattened record, started at zero (the loss is convex; no symmetry needs breaking)."""
+    """One linear layer over the flattened record.
 
-    def __init__(self, inputs: int, logits: int, embedding: Piecewise | Periodic | None = None) -> None:
+    It starts at zero, since the loss is convex and no symmetry needs breaking, but for what `start` says of everybody.
+    """
+
+    def __init__(
+        self, inputs: int, logits: int, embedding: Piecewise | Periodic | None = None, start: float = 0.0
+    ) -> None:
         super().__init__()
         self.embedding = embedding
         self.linear = nn.Linear(inputs if embedding is None else embedding.width, logits)
         nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        nn.init.constant_(self.linear.bias, start)
 
     def forward(self, records: Tensor) -> Tensor:
         """(records, *shape) -> (records, logits)."""
@@ -32,13 +39,17 @@ class Logistic(nn.Module):
 
 
 def logistic(terms: ModelTerms, problem: Problem) -> Logistic:
-    """`[model] name = "logistic"`: the options of `embedding.embedded`.
+    """`[model] name = "logistic"`: the options of `embedding.embedded`, and for two classes `expected_share`.
 
     With `embedding = "piecewise"` it is an additive model: one piecewise-linear curve a number, which a clinician can
     read, and which becomes a risk score (`scorecard`).
 
+    `expected_share` is the share of records expected in the second class, a known figure and not the data's: training
+    starts from it, where the class is rare, instead of spending its first steps (and with privacy their noise) on it.
+
     Raises:
         UsageError: an option is unknown or out of range, or the embedding does not fit the data.
     """
-    options = Options.of(terms, EMBEDDING_OPTIONS)
-    return Logistic(prod(problem.shape), problem.outputs, embedded(options, problem))
+    options = Options.of(terms, (*EMBEDDING_OPTIONS, *((_SHARE,) if problem.outputs == 1 else ())))
+    share = options.number(_SHARE, 0.5, least=_LEAST, most=1 - _LEAST)
+    return Logistic(prod(problem.shape), problem.outputs, embedded(options, problem), start=log(share / (1 - share)))
