@@ -71,7 +71,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "lstm": Family("series", replace(_DEEP, learning_rate=0.01), _DEEP_PRIVATE, 3000),
         "mlp": Family("table", Schedule(20, 10, 0.003, "adam", batch=128), Schedule(20, 5, 4.0, average_last=5), 1000),
         "resnet18": Family("images", _LARGE, _LARGE_PRIVATE, 20_000),
-        "transformer": Family("series", replace(_DEEP, learning_rate=0.001), _DEEP_PRIVATE, 5000),
+        "transformer": Family(
+            "series", replace(_DEEP, learning_rate=0.001), replace(_DEEP_PRIVATE, learning_rate=2.0), 5000
+        ),
         "vgg": Family("images", _LARGE, _LARGE_PRIVATE, 20_000),
     }
 )
