@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.dp_families import BARE, IMAGE, SERIES, SIGNAL, TABLE, TIMES, VOLUME, family
+from fedward_shared.contracts.cohort import DataContract
+from fedward_shared.contracts.study import Scalar
+
 __all__ = ["CASES", "Case", "draw", "load_stock", "opacus_model", "stock_model", "stock_values"]
 
 _VOCABULARY, _WIDTH, _HEADS, _FORWARD = 5000, 128, 4, 256
@@ -206,6 +210,15 @@ def _encoder_layer() -> nn.Module:
     return nn.TransformerEncoderLayer(_WIDTH, _HEADS, _FORWARD, dropout=0.0, batch_first=True)
 
 
+def _own(
+    label: str, name: str, contract: DataContract, *, batch: int = 64, **options: Scalar | tuple[Scalar, ...]
+) -> Case:
+    """A row of one of the product's families."""
+    return Case(
+        label, family(name, contract, **options), contract.input_shape, batch, classes=len(contract.label.classes)
+    )
+
+
 CASES = (
     Case("mlp", _mlp, (30,), 64, aim=1.4, classes=2),
     Case("cnn", _cnn, (1, 28, 28), 64, aim=1.25),
@@ -218,5 +231,24 @@ CASES = (
     Case("transformer_encoder", lambda: _Transformer(_encoder_layer), (64,), 32, aim=1.4, tokens=True),
     Case("ecg", _ecg, (12, 1000), 64),
     Case("mlp", _mlp, (30,), 8192, classes=2, portion=4096),
+    _own("logistic", "logistic", TABLE),
+    _own("logistic_piecewise", "logistic", TABLE, embedding="piecewise"),
+    _own("mlp_wide", "mlp", TABLE, wide=True, normalise=True, residual=True, hidden=(64, 64)),
+    _own("mlp_piecewise", "mlp", TABLE, embedding="piecewise"),
+    _own("mlp_periodic", "mlp", TABLE, embedding="periodic", trainable=True),
+    _own("cox", "cox", TIMES),
+    _own("hazard", "hazard", TIMES),
+    _own("cnn_average", "cnn", IMAGE, pool="average"),
+    _own("cnn_volume", "cnn", VOLUME, batch=16),
+    _own("resnet18", "resnet18", IMAGE, batch=32, width=32),
+    _own("vgg", "vgg", IMAGE, batch=32, width=32),
+    _own("cnn1d", "cnn1d", SIGNAL),
+    _own("cnn1d_residual", "cnn1d", SIGNAL, residual=True, peak=True),
+    _own("cnn_lstm", "cnn_lstm", SIGNAL, attention=True),
+    _own("lstm_attention", "lstm", SERIES, attention=True),
+    _own("gru_attention", "gru", SERIES, attention=True, decay=True),
+    _own("transformer_series", "transformer", BARE, pooling="attention"),
+    _own("transformer_signal", "transformer", SIGNAL, patch=10),
 )
-"""What is measured. The last is a whole data set as one batch, in portions as large as the product's."""
+"""What is measured: stock layers as anybody puts them together, then every family of the product with its defaults and
+with options. The stock MLP of 8,192 is a whole data set as one batch, in portions as large as the product's."""
