@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from fedward_client.vault.training.local_round import stepper_for
+from fedward_shared.models.heads.head import head_for
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
@@ -77,7 +78,8 @@ def test_no_canary_moves_the_sum_by_more_than_the_clip_norm_whatever_the_model(n
     study = replace(audited_step().study, model=terms_of(name), data=contract_of(name))
     step = AuditedStep(study, "south", seed=0)
     nobody = Cohort.nobody(study.data.input_shape)
-    canaries = Canaries.design(build(study.model, study.data), study.data, nobody, step.clip_norm, seed=0)
+    model, head = build(study.model, study.data), head_for(study.model, study.data)
+    canaries = Canaries.design(model, head, study.data, nobody, step.clip_norm, seed=0)
     moved = {one.name: float(np.linalg.norm(step.noiseless(nobody.joined_by(one)))) for one in canaries.planted}
     assert moved["trap"] == 0.0
     assert max(moved.values()) <= 1 + 1e-4

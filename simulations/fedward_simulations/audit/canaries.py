@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fedward_shared.models.heads.classes import losses
+from fedward_shared.contracts.cohort import TICKS
 from fedward_simulations.audit.worlds import Cohort, Patient
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fedward_shared.contracts.cohort import DataContract
+    from fedward_shared.contracts.cohort import DataContract, Label
+    from fedward_shared.models.heads.head import Head
 
-__all__ = ["KINDS", "Canaries", "gradient_of", "random_records"]
+__all__ = ["KINDS", "Canaries", "gradient_of", "labels_tried", "random_records"]
 
 KINDS = ("extreme", "many", "mislabelled", "tiny", "trap")
 """One extreme record; many aligned records; a real record with the wrong label; a tiny gradient; a record of NaN."""
@@ -45,18 +46,20 @@ class Canaries:
     crowd_member: Patient
 
     @classmethod
-    def design(cls, model: nn.Module, contract: DataContract, site: Cohort, clip_norm: float, *, seed: int) -> Canaries:
+    def design(
+        cls, model: nn.Module, head: Head, contract: DataContract, site: Cohort, clip_norm: float, *, seed: int
+    ) -> Canaries:
         """Canaries for this model and contract; `site` lends a real patient's record to the mislabelled one."""
-        labels = range(min(len(contract.label.classes), _MOST_LABELS))
+        labels = labels_tried(contract.label)
         candidates = _candidates(contract.input_shape, seed)
-        found = [pull for record in candidates for label in labels if (pull := _pull(model, record, label))]
+        found = [pull for record in candidates for label in labels if (pull := _pull(model, head, record, label))]
         strongest, weakest = (choose(found, key=lambda one: one.norm) for choose in (max, min))
         rows = max(2, contract.records_per_patient) * _ALIGNED_TIMES
         extreme = strongest.patient("extreme")
         planted = (
             extreme,
             strongest.patient("many", rows),
-            _mislabelled(model, site, extreme, list(labels)),
+            _mislabelled(model, head, site, extreme, labels),
             weakest.patient("tiny"),
             Patient("trap", torch.full_like(extreme.records, torch.nan), extreme.labels),
         )
@@ -82,10 +85,17 @@ class _Pull:
         return _patient(name, self.record, self.label, rows)
 
 
-def gradient_of(model: nn.Module, records: Tensor, labels: Tensor) -> Tensor:
+def labels_tried(label: Label) -> list[int]:
+    """Some labels: the first classes or, followed up, an event at once, halfway and at the end, and none until then."""
+    if label.follow_up is None:
+        return list(range(min(len(label.classes), _MOST_LABELS)))
+    return [1, TICKS + 1, 2 * TICKS, 2 * TICKS + 1]
+
+
+def gradient_of(model: nn.Module, head: Head, records: Tensor, labels: Tensor) -> Tensor:
     """The gradient (parameters,) float64 of the mean loss of these records, in the order of model.parameters()."""
     parameters = list(model.parameters())
-    parts = torch.autograd.grad(losses(model(records), labels).mean(), parameters, allow_unused=True)
+    parts = torch.autograd.grad(head.losses(model(records), labels).mean(), parameters, allow_unused=True)
     return torch.cat(
         [
             (torch.zeros_like(parameter) if part is None else part).flatten().double()
@@ -107,9 +117,9 @@ def _candidates(shape: tuple[int, ...], seed: int) -> Iterator[Tensor]:
             yield pattern * scale
 
 
-def _pull(model: nn.Module, record: Tensor, label: int) -> _Pull | None:
+def _pull(model: nn.Module, head: Head, record: Tensor, label: int) -> _Pull | None:
     """None where the gradient is not finite."""
-    gradient = gradient_of(model, record[None], torch.tensor([label]))
+    gradient = gradient_of(model, head, record[None], torch.tensor([label]))
     norm = float(gradient.norm())
     if not isfinite(norm):
         return None
@@ -129,12 +139,12 @@ def _opposites(found: list[_Pull], clip_norm: float) -> tuple[Patient, Patient]:
     return found[best // len(found)].patient("opposed"), found[best % len(found)].patient("member")
 
 
-def _mislabelled(model: nn.Module, site: Cohort, stand_in: Patient, labels: list[int]) -> Patient:
+def _mislabelled(model: nn.Module, head: Head, site: Cohort, stand_in: Patient, labels: list[int]) -> Patient:
     """The record of a real patient, with whichever label costs most; the stand-in's where the site has nobody."""
     records = site.records[:_LOOKED_AT] if len(site.records) else stand_in.records
     with torch.no_grad():
-        cost = torch.stack([losses(model(records), torch.full((len(records),), label)) for label in labels])
-    label, row = divmod(int(torch.nan_to_num(cost, nan=-1.0).flatten().argmax()), len(records))
+        cost = torch.stack([head.losses(model(records), torch.full((len(records),), label)) for label in labels])
+    label, row = divmod(int(torch.nan_to_num(cost, nan=-torch.inf).flatten().argmax()), len(records))
     return _patient("mislabelled", records[row], labels[label], 1)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fedward_shared.models.heads.head import head_for
 from fedward_shared.models.registry import build
 from fedward_simulations.audit.bounds import family_epsilon
 from fedward_simulations.audit.canaries import Canaries
@@ -123,7 +124,9 @@ class _Audit:
         self._site = site
         self._nobody = Cohort.nobody(study.data.input_shape)
         model = build(study.model, study.data)
-        self._canaries = Canaries.design(model, study.data, site, step.clip_norm, seed=seed)
+        self._canaries = Canaries.design(
+            model, head_for(study.model, study.data), study.data, site, step.clip_norm, seed=seed
+        )
         self._laws = Laws(step, self._canaries, draws=draws, advance=advance)
         self._claims: dict[Setting, Claim] = {}
 

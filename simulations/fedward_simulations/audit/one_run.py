@@ -24,12 +24,12 @@ from torch import nn
 
 from fedward_client.vault.training.local_round import stepper_for
 from fedward_shared.errors import TrainingError
-from fedward_shared.models.heads.classes import losses
+from fedward_shared.models.heads.head import Head, head_for
 from fedward_shared.models.registry import build
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_simulations.audit.bounds import gaussian_mu
-from fedward_simulations.audit.canaries import random_records
+from fedward_simulations.audit.canaries import labels_tried, random_records
 from fedward_simulations.audit.releases import AuditedStep, flat
 from fedward_simulations.audit.worlds import Cohort, Patient
 
@@ -137,16 +137,17 @@ def run_black_box(
     coins = _coins(canaries, seed + 1)
     records = random_records(study.data.input_shape, canaries, scale=1.0, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, len(study.data.label.classes), (canaries,), generator=generator)
+    tried = torch.tensor(labels_tried(study.data.label))
+    labels = tried[torch.randint(0, len(tried), (canaries,), generator=generator)]
     joining = [Patient("coin", records[at : at + 1], labels[at : at + 1]) for at in np.flatnonzero(coins)]
     cohort = site.joined_by(*joining) if joining else site
-    model = build(study.model, study.data)
-    before = _losses(model, records, labels)
+    model, head = build(study.model, study.data), head_for(study.model, study.data)
+    before = _losses(model, head, records, labels)
     with _stepper(step, model, cohort, _source(seed, "loss")) as stepper:
         for _ in range(study.steps_per_site):
             stepper.step()
             advance(1)
-    score = before - _losses(model, records, labels)
+    score = before - _losses(model, head, records, labels)
     return _judged("black box: the final model's loss", score, coins, claimed, study.privacy.delta)
 
 
@@ -182,9 +183,9 @@ def _source(seed: int, purpose: str) -> RandomSource:
     return KeystreamSource.unsafe_seeded(seed, f"audit/one run/{purpose}".encode())
 
 
-def _losses(model: nn.Module, records: torch.Tensor, labels: torch.Tensor) -> Floats:
+def _losses(model: nn.Module, head: Head, records: torch.Tensor, labels: torch.Tensor) -> Floats:
     with torch.no_grad():
-        return losses(model(records), labels).double().numpy()
+        return head.losses(model(records), labels).double().numpy()
 
 
 def _zero(model: nn.Linear) -> nn.Linear:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from fedward_client.vault.training.local_round import load_weights, on_device, train_round
-from fedward_shared.models.heads.classes import probabilities
+from fedward_shared.models.heads.head import head_for
 from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 
@@ -31,8 +31,9 @@ _HALF = 0.5
 class Shadows:
     """What the attacker learnt: for each model and patient (models, patients), confidence and who was a member.
 
-    `confidence` is log(p / (1 − p)) of the true label (Carlini et al. 2022, section IV), the mean over the patient's
-    records. `members` says whether the patient's site trained this model with it.
+    `confidence` is log(p / (1 − p)) of the true label (Carlini et al. 2022, section IV), or the log-likelihood of the
+    true time; the mean over the patient's records. `members` says whether the patient's site trained this model with
+    it.
     """
 
     confidence: Floats
@@ -99,15 +100,17 @@ def _only(part: Part, kept: Members) -> Part:
 
 
 def _confidence(study: Study, weights: Mapping[str, npt.NDArray[np.float32]], part: Part) -> Floats:
-    model = build(study.model, study.data).eval()
+    model, head = build(study.model, study.data).eval(), head_for(study.model, study.data)
     load_weights(model, weights)
-    scores = np.zeros(len(part.labels))
+    found = np.zeros(len(part.labels))
     with torch.no_grad():
         for rows in _portions(len(part.labels)):
-            found = probabilities(model(torch.from_numpy(part.records[rows])).double()).numpy()
-            scores[rows] = found[np.arange(len(found)), part.labels[rows]]
-    scores = np.clip(scores, _EDGE, 1 - _EDGE)
-    sums = np.bincount(part.units, np.log(scores / (1 - scores)), part.count)
+            logits = model(torch.from_numpy(part.records[rows])).double()
+            found[rows] = -head.losses(logits, torch.from_numpy(part.labels[rows])).numpy()
+    if study.data.label.follow_up is None:
+        chance = np.clip(np.exp(found), _EDGE, 1 - _EDGE)
+        found = np.log(chance / (1 - chance))
+    sums = np.bincount(part.units, found, part.count)
     return np.asarray(sums / np.maximum(np.bincount(part.units, minlength=part.count), 1))
 
 
