@@ -18,7 +18,7 @@ COLOURS = ("#1f6f43", "#3d6fb8", "#c77d0a", "#8a3a8f", "#4a4a4a", "#17899a", "#b
 GREY, RED = "#8a8a8a", "#b03030"
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "8 2 2 2 2 2")
 _MARKS = ("circle", "square", "diamond", "triangle")
-_LEFT, _RIGHT, _TOP, _BOTTOM, _LINE = 58.0, 12.0, 10.0, 44.0, 17.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _LINE = 58.0, 22.0, 10.0, 44.0, 17.0
 _TICKS = 6
 
 Points = Sequence[tuple[float, float]]
@@ -108,13 +108,14 @@ class Chart:
             self._legend.append((sign(13.0, 6.0, how), label))
 
     def spread(self, counts: Sequence[int], *, share: float = 0.14) -> None:
-        """Grey bars along the bottom, the highest as high as `share` of the chart: how many there are in each part."""
-        top, wide = max((*counts, 1)), self._inner[0] / max(len(counts), 1)
+        """Grey bars along the bottom, the highest as high as `share` of the chart: how many there are from 0 to 1."""
+        top = max((*counts, 1))
         for number, count in enumerate(counts):
             high = self._inner[1] * share * count / top
+            left, right = (self._place(at / len(counts), 0)[0] for at in (number, number + 1))
             if count:
                 self._shapes.append(
-                    f'<rect x="{number * wide + 0.5:.1f}" y="{self._inner[1] - high:.1f}" width="{wide - 1:.1f}" '
+                    f'<rect x="{left + 0.5:.1f}" y="{self._inner[1] - high:.1f}" width="{right - left - 1:.1f}" '
                     f'height="{high:.1f}" fill="#c9c9c9"/>'
                 )
 

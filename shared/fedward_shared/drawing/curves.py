@@ -7,6 +7,7 @@ from math import floor
 
 from fedward_shared.drawing.chart import GREY, Axis, Chart, Look, look
 from fedward_shared.drawing.page import Drawn
+from fedward_shared.drawing.words import percent
 from fedward_shared.evaluation.curves import Curves
 
 __all__ = ["calibration_plot", "decision_plot"]
@@ -22,10 +23,12 @@ def calibration_plot(curves: Curves, *, title: str, outcome: str, number: int = 
         number: that of the look, see `chart.look`.
     """
     how = look(number)
-    spans = "; ".join(f"{group.predicted:.0%} said, {group.observed.value:.0%} seen" for group in curves.groups)
+    spans = "; ".join(
+        f"{percent(group.predicted)} said, {percent(group.observed.value)} seen" for group in curves.groups
+    )
     chart = Chart(
-        Axis(f"predicted risk of {outcome}", 0, 1, percent=True),
-        Axis("observed share", 0, 1, percent=True),
+        Axis(f"predicted risk of {outcome}", -0.02, 1.02, percent=True),
+        Axis("observed share", -0.02, 1.02, percent=True),
         alt=f"Calibration, {title}. Groups of patients by risk: {spans or 'none'}.",
     )
     chart.spread(curves.spread)
@@ -78,5 +81,5 @@ def _told(named: Sequence[tuple[str, Curves]]) -> str:
     low, high = decision.thresholds[at[0]], decision.thresholds[at[-1]]
     return (
         f"{name} is better than acting for all and for nobody at {share} % of the thresholds drawn, between "
-        f"{low:.0%} and {high:.0%}."
+        f"{percent(low)} and {percent(high)}."
     )

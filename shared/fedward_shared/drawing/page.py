@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Literal
 
 __all__ = ["Drawn", "Page"]
 
@@ -15,6 +16,8 @@ table { border-collapse: collapse; margin: .8rem 0 } caption { text-align: left;
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums }
 th:first-child, td:first-child { text-align: left } .note { color: #555 } svg { max-width: 100%; height: auto }
 .box { border: 2px solid #555; padding: .6rem 1rem; font-weight: 600 } .advice { margin: .1rem 0 .9rem 1.2rem }
+.figures td { white-space: pre-line } .figures td:first-child { min-width: 9rem }
+.prose td, .prose th { text-align: left; vertical-align: top }
 figure { margin: .8rem 0 } figcaption { color: #444; font-size: .92em; max-width: 46rem } .row { display: flex;
 flex-wrap: wrap; gap: .4rem 1.6rem } .row figure { flex: 0 1 430px } .wide { overflow-x: auto } li { margin: .2rem 0 }
 @media print { body { max-width: none; margin: 0; font-size: 10.5pt } h2, h3 { break-after: avoid }
@@ -61,14 +64,23 @@ class Page:
         """A list."""
         self._parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>")
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:
-        """A table whose first column names the rows; a cell is text, or a plot."""
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    def table(
+        self,
+        header: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        caption: str = "",
+        kind: Literal["", "figures", "prose"] = "",
+    ) -> None:
+        """A table whose first column names the rows; a cell is text, or a plot.
+
+        Cells of `figures` keep their line breaks; those of `prose` start at the left.
+        """
+        named = f' class="{kind}"' if kind else ""
+        columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+        head = f"<thead><tr>{columns}</tr></thead>" if any(header) else ""
         body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         told = f"<caption>{escape(caption)}</caption>" if caption else ""
-        self._parts.append(
-            f'<div class="wide"><table>{told}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        )
+        self._parts.append(f'<div class="wide"><table{named}>{told}{head}<tbody>{body}</tbody></table></div>')
 
     def svg(self, drawing: str, caption: str = "") -> None:
         """A plot, and under it how to read it."""

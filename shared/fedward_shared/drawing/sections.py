@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fedward_shared.contracts.study import EvaluationTerms
 from fedward_shared.drawing.curves import calibration_plot, decision_plot
 from fedward_shared.drawing.page import Page
-from fedward_shared.drawing.words import LIMITS, NAMES, READ, estimate_text, main_name, share_text
+from fedward_shared.drawing.words import LIMITS, NAMES, READ, estimate_text, main_name, percent, share_text
 from fedward_shared.evaluation.curves import Curves
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, Outcome, SurvivalOutcome
@@ -34,7 +34,11 @@ def add_thresholds(page: Page, judged: Judged, outcome: Outcome, terms: Evaluati
     page.heading("Acting at a threshold")
     page.table(
         ["act where the risk is at least", *(NAMES[figure] for figure in _POINT)],
-        [[f"{at:.0%}", *(share_text(judged.find(figure, at)) for figure in _POINT)] for at in terms.thresholds],
+        [
+            [percent(at), *(share_text(judged.find(figure, at), stacked=True) for figure in _POINT)]
+            for at in terms.thresholds
+        ],
+        kind="figures",
     )
     page.text(READ["thresholds"])
 
@@ -71,9 +75,10 @@ def _calibration_table(page: Page, outcome: ClassOutcome, named: Mapping[str, Ju
     page.table(
         ["", *(NAMES[figure] for figure in figures), "integrated calibration index"],
         [
-            [name, *(estimate_text(judged.find(figure)) for figure in figures), _index(judged)]
+            [name, *(estimate_text(judged.find(figure), stacked=True) for figure in figures), _index(judged)]
             for name, judged in named.items()
         ],
+        kind="figures",
     )
 
 
@@ -102,14 +107,15 @@ def add_horizons(page: Page, judged: Judged, outcome: Outcome) -> None:
         [
             [
                 f"{at:g} {outcome.follow_up.unit}",
-                estimate_text(judged.find(Figure.AUC, at)),
-                share_text(judged.find(Figure.OBSERVED, at)),
-                share_text(judged.find(Figure.PREDICTED, at)),
-                estimate_text(judged.find(Figure.OBSERVED_EXPECTED, at)),
-                estimate_text(judged.find(Figure.BRIER, at)),
+                estimate_text(judged.find(Figure.AUC, at), stacked=True),
+                share_text(judged.find(Figure.OBSERVED, at), stacked=True),
+                share_text(judged.find(Figure.PREDICTED, at), stacked=True),
+                estimate_text(judged.find(Figure.OBSERVED_EXPECTED, at), stacked=True),
+                estimate_text(judged.find(Figure.BRIER, at), stacked=True),
             ]
             for at in outcome.horizons
         ],
+        kind="figures",
     )
     page.text(READ["horizons"])
 
@@ -124,13 +130,19 @@ def add_subgroups(page: Page, summary: Summary, classes: Sequence[str]) -> None:
         figure for figure in (summary.main.figure, Figure.OBSERVED_EXPECTED, Figure.BRIER) if _known(summary, figure)
     ]
     header = ["group", "patients", *classes, *(_name(figure, summary.outcome) for figure in figures)]
-    rows = [["everybody", *_counted(summary.pooled), *(estimate_text(summary.pooled.find(f)) for f in figures)]]
+    rows = [
+        [
+            "everybody",
+            *_counted(summary.pooled),
+            *(estimate_text(summary.pooled.find(f), stacked=True) for f in figures),
+        ]
+    ]
     for name, judged in summary.subgroups.items():
-        told = [estimate_text(judged.find(figure)) for figure in figures]
+        told = [estimate_text(judged.find(figure), stacked=True) for figure in figures]
         if not judged.counts.enough:
             told = ["⚠ too few patients", *("" for _ in figures[1:])]
         rows.append([name, *_counted(judged), *told])
-    page.table(header, rows)
+    page.table(header, rows, kind="figures")
     if any(not judged.counts.enough for judged in summary.subgroups.values()):
         page.text(f"⚠ Fewer than {MINIMUM} patients {_each(summary.outcome)}: any figure would be chance.")
     page.text(READ["groups"])

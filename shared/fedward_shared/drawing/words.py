@@ -8,7 +8,7 @@ from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, Outcome
 
-__all__ = ["LIMITS", "NAMES", "READ", "estimate_text", "main_name", "outcome_words", "share_text", "value_text"]
+__all__ = ["LIMITS", "NAMES", "READ", "estimate_text", "main_name", "outcome_words", "percent", "share_text"]
 
 NAMES: Mapping[Figure, str] = {
     Figure.AUC: "AUC",
@@ -106,21 +106,32 @@ LIMITS: tuple[str, ...] = (
 _TWO = 2
 
 
-def value_text(value: float) -> str:
-    """A figure with three digits."""
-    return f"{value:.3f}"
+def percent(share: float) -> str:
+    """A share, such as 12 %."""
+    return f"{share * 100:.0f}\u00a0%"
 
 
-def estimate_text(estimate: Estimate | None) -> str:
-    """A figure and its interval."""
-    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})" if estimate else "–"
+def estimate_text(estimate: Estimate | None, *, stacked: bool = False) -> str:
+    """A figure and its interval; `stacked` puts the interval on a line of its own."""
+    if estimate is None:
+        return "–"
+    between = "–" if estimate.low >= 0 else " to "
+    return f"{_signed(estimate.value)}{_gap(stacked)}({_signed(estimate.low)}{between}{_signed(estimate.high)})"
 
 
-def share_text(estimate: Estimate | None) -> str:
+def share_text(estimate: Estimate | None, *, stacked: bool = False) -> str:
     """A share in percent and its interval."""
     if estimate is None:
         return "–"
-    return f"{estimate.value:.0%} ({estimate.low:.0%}–{estimate.high:.0%})"
+    return f"{percent(estimate.value)}{_gap(stacked)}({estimate.low * 100:.0f}–{percent(estimate.high)})"
+
+
+def _gap(stacked: bool) -> str:
+    return "\n" if stacked else " "
+
+
+def _signed(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
 
 def main_name(outcome: Outcome) -> str:

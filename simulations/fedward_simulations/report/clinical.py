@@ -102,4 +102,5 @@ def _provenance(page: Page, made: Figures) -> None:
     page.table(
         ["", "source", "seeds"],
         [[m.title, m.provenance, str(len(m.runs))] for m in (*made.compared.methods, *made.compared.leave_one_out)],
+        kind="prose",
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fedward_shared.drawing.chart import Axis, look
 from fedward_shared.drawing.forest import Row, forest
 from fedward_shared.drawing.page import Page
-from fedward_shared.drawing.words import READ, estimate_text, main_name, outcome_words
+from fedward_shared.drawing.words import READ, estimate_text, main_name, outcome_words, percent
 from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.outcome import SurvivalOutcome
 from fedward_shared.evaluation.summary import MINIMUM, Judged, Summary
@@ -28,6 +28,7 @@ def add_data(page: Page, made: Figures) -> None:
             ["study", f"{study.name}: {len(study.sites)} hospitals, {study.strategy.rounds} rounds"],
             ["contact", study.contact],
         ],
+        kind="prose",
     )
     page.heading("Whose data")
     names = study.data.label.names
@@ -53,8 +54,8 @@ def _share(made: Figures, site: str) -> str:
     if not shares:
         return "–"
     if len(shares) == 2 or isinstance(made.one.outcome, SurvivalOutcome):  # noqa: PLR2004  # two classes
-        return f"{shares[-1]:.0%}"
-    return " / ".join(f"{share:.0%}" for share in shares)
+        return percent(shares[-1])
+    return " / ".join(percent(share) for share in shares)
 
 
 def add_discrimination(page: Page, made: Figures) -> None:
@@ -74,15 +75,15 @@ def add_discrimination(page: Page, made: Figures) -> None:
     rows = [
         [
             m.title,
-            estimate_text(made.pooled(m.key)),
-            estimate_text(made.within(m.key)),
+            estimate_text(made.pooled(m.key), stacked=True),
+            estimate_text(made.within(m.key), stacked=True),
             *(_own(made.methods[m.key].hospitals[site], made.at(m.key, site)) for site in sites),
         ]
         for m in made.compared.methods
     ]
     if only is not None:
         rows.append(["Knowing only the hospital", f"{only:.3f}", "0.500", *("0.500" for _ in sites)])
-    page.table(["", "all together", "mean within", *sites], rows, caption=f"{name} with 95 % intervals")
+    page.table(["", "all together", "mean within", *sites], rows, caption=f"{name} with 95 % intervals", kind="figures")
     page.text(
         f"The mean within hospitals is over those with at least {MINIMUM} test patients of each class: "
         f"{', '.join(made.one.within_hospitals) or 'none'}."
@@ -104,7 +105,7 @@ def _interval(told: Estimate | None) -> tuple[float, float, float] | None:
 
 
 def _own(judged: Judged, told: Estimate | None) -> str:
-    return estimate_text(told) if judged.counts.enough else "⚠ too few"
+    return estimate_text(told, stacked=True) if judged.counts.enough else "⚠\u00a0too few"
 
 
 def add_left_out(page: Page, made: Figures) -> None:
@@ -119,8 +120,13 @@ def add_left_out(page: Page, made: Figures) -> None:
     for method in made.compared.leave_one_out:
         summary = made.left_out[method.key]
         rows.append([f"{method.title}: hospital left out", *(_left(summary, site) for site in sites)])
-    rows.append([f"{made.main.title}: hospital took part", *(estimate_text(made.at(made.main.key, s)) for s in sites)])
-    page.table(["", *sites], rows, caption=f"{main_name(made.one.outcome)} with 95 % intervals")
+    rows.append(
+        [
+            f"{made.main.title}: hospital took part",
+            *(estimate_text(made.at(made.main.key, s), stacked=True) for s in sites),
+        ]
+    )
+    page.table(["", *sites], rows, caption=f"{main_name(made.one.outcome)} with 95 % intervals", kind="figures")
 
 
 def _left(summary: Summary, site: str) -> str:

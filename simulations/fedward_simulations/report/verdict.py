@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fedward_shared.drawing.words import percent
 from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.figures import Figure
-from fedward_shared.evaluation.outcome import SurvivalOutcome
+from fedward_shared.evaluation.outcome import ClassOutcome, SurvivalOutcome
 from fedward_simulations.report.figures import Figures
 
 __all__ = ["sentences"]
+
+_SAME = 0.05
+_PAIRS = {False: "one with and one without the outcome, the first", True: "the one who had the event first"}
 
 
 def sentences(made: Figures) -> Iterator[str]:
     """What the model is worth, beside what it is compared with, in plain words."""
     told, name = made.pooled(made.main.key), made.main.title
     counts = made.one.pooled.counts
-    pairs = "who has the event first" if isinstance(made.one.outcome, SurvivalOutcome) else "with the outcome"
+    pairs = _PAIRS[isinstance(made.one.outcome, SurvivalOutcome)]
+    many = isinstance(made.one.outcome, ClassOutcome) and len(made.one.outcome.told) > 1
+    over = ", averaged over the classes" if many else ""
     if told is None:
         yield f"{name}: there are too few test patients for a figure."
         return
     yield (
-        f"{name}: of two test patients the one {pairs} was given the higher risk in {told.value:.0%} of pairs (95 % "
-        f"interval {told.low:.0%} to {told.high:.0%}; a coin: 50 %), over {counts.patients} patients of "
+        f"{name}: of two test patients, {pairs} was given the higher risk in {percent(told.value)} of pairs{over} (95 % "
+        f"interval {percent(told.low)} to {percent(told.high)}; a coin: 50 %), over {counts.patients} patients of "
         f"{len(made.one.hospitals)} hospitals that were kept for testing."
     )
     yield from _within(made)
@@ -34,8 +40,9 @@ def _within(made: Figures) -> Iterator[str]:
     within, only = made.within(made.main.key), made.hospital_only
     if within is None:
         return
-    beside = f"; knowing only the hospital already gives {only:.0%} over all of them" if only is not None else ""
-    yield f"Among patients of one hospital it is {within.value:.0%} ({within.low:.0%} to {within.high:.0%}){beside}."
+    beside = f"; knowing only the hospital already gives {percent(only)} over all of them" if only is not None else ""
+    bounds = f"{percent(within.low)} to {percent(within.high)}"
+    yield f"Among patients of one hospital it is {percent(within.value)} ({bounds}){beside}."
 
 
 def _beside(made: Figures, told: Estimate) -> Iterator[str]:
@@ -43,11 +50,9 @@ def _beside(made: Figures, told: Estimate) -> Iterator[str]:
     known = [(m.title, estimate) for m in others if (estimate := made.pooled(m.key)) is not None]
     if known:
         best, value = max(known, key=lambda pair: pair[1].value)
-        more = "more" if told.value >= value.value else "less"
-        yield (
-            f"The best of the {len(known)} other ways of training ({best}) reached {value.value:.0%}: "
-            f"{abs(told.value - value.value) * 100:.1f} points {'less' if more == 'more' else 'more'}."
-        )
+        points = (value.value - told.value) * 100
+        way = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if abs(points) >= _SAME else "the same"
+        yield f"The best of the {len(known)} other ways of training ({best}) reached {percent(value.value)}: {way}."
 
 
 def _calibrated(made: Figures) -> Iterator[str]:

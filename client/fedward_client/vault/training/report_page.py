@@ -17,7 +17,7 @@ from fedward_shared.drawing.sections import (
     add_subgroups,
     add_thresholds,
 )
-from fedward_shared.drawing.words import READ, estimate_text, main_name, outcome_words
+from fedward_shared.drawing.words import READ, estimate_text, main_name, outcome_words, percent
 from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, SurvivalOutcome, outcome_of
@@ -61,8 +61,8 @@ def _sentence(summary: Summary, site: str) -> str:
     pairs = "who have the event first" if isinstance(summary.outcome, SurvivalOutcome) else "with the outcome"
     return (
         f"On {counts.patients} patients of {site} that it had not seen, the shared model gave a higher risk to those "
-        f"{pairs} in {told.value:.0%} of pairs (95 % interval {told.low:.0%} to {told.high:.0%}; a coin: 50 %)."
-        f"{_calibrated(summary)}"
+        f"{pairs} in {percent(told.value)} of pairs (95 % interval {percent(told.low)} to "
+        f"{percent(told.high)}; a coin: 50 %).{_calibrated(summary)}"
     )
 
 
@@ -86,6 +86,7 @@ def _asked(page: Page, study: Study) -> None:
             ["model", f"{study.model.name}, trained by {len(study.sites)} hospitals together ({study.strategy.name})"],
             ["contact", study.contact],
         ],
+        kind="prose",
     )
 
 
