@@ -42,7 +42,7 @@ class _Numbers(nn.Module):
         """(records, features) -> (records, width)."""
         numbers = records.index_select(1, _whole(self.numbers, records))
         others = records.index_select(1, _whole(self.others, records))
-        padded = torch.cat([records, records.new_zeros(len(records), 1)], dim=1)
+        padded = torch.cat([records, records.new_zeros(records.shape[0], 1)], dim=1)
         at = tuple(index % padded.shape[1] for index in self.indicators)
         present = 1 - padded.index_select(1, _whole(at, records))
         return torch.cat([self.encode(numbers, present), others], dim=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from fedward_shared.contracts.arrays import Series
@@ -44,7 +43,7 @@ class Channels:
         if not self.masks:
             return None
         seen = self.mask(records).any(dim=2)
-        return torch.where(seen.any(dim=1, keepdim=True), seen, True)
+        return seen | ~seen.any(dim=1, keepdim=True)
 
 
 def channels_of(model: str, problem: Problem) -> Channels:

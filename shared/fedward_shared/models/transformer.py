@@ -65,7 +65,7 @@ class Transformer(nn.Module):
         lacking = -records.shape[1] % self.patch
         filled = functional.pad(records, (0, 0, 0, lacking))
         seen = self._seen(records, lacking)
-        states = self.embedding(filled.reshape(len(records), -1, self.embedding.in_features))
+        states = self.embedding(filled.reshape(records.shape[0], -1, self.embedding.in_features))
         states = states + sinusoids(states.shape[1], self.width, states)
         hidden = None if seen is None else ~seen
         for layer in self.layers:
@@ -79,7 +79,7 @@ class Transformer(nn.Module):
         seen = self.channels.seen(records)
         if seen is None:
             return None
-        return functional.pad(seen, (0, lacking)).reshape(len(seen), -1, self.patch).any(dim=2)
+        return functional.pad(seen, (0, lacking)).reshape(seen.shape[0], -1, self.patch).any(dim=2)
 
 
 def sinusoids(steps: int, width: int, like: Tensor) -> Tensor:
