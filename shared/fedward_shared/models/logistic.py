@@ -11,9 +11,11 @@ from fedward_shared.models.embedding import EMBEDDING_OPTIONS, Periodic, Piecewi
 from fedward_shared.models.options import Options
 from fedward_shared.models.problem import Problem
 
-__all__ = ["Logistic", "logistic"]
+__all__ = ["SHARE", "Logistic", "first_logit", "logistic"]
 
-_SHARE, _LEAST = "expected_share", 0.001
+SHARE = "expected_share"
+"""The key of `[model.options]` that `first_logit` reads."""
+_LEAST = 0.001
 
 
 class Logistic(nn.Module):
@@ -50,6 +52,15 @@ def logistic(terms: ModelTerms, problem: Problem) -> Logistic:
     Raises:
         UsageError: an option is unknown or out of range, or the embedding does not fit the data.
     """
-    options = Options.of(terms, (*EMBEDDING_OPTIONS, *((_SHARE,) if problem.outputs == 1 else ())))
-    share = options.number(_SHARE, 0.5, least=_LEAST, most=1 - _LEAST)
-    return Logistic(prod(problem.shape), problem.outputs, embedded(options, problem), start=log(share / (1 - share)))
+    options = Options.of(terms, (*EMBEDDING_OPTIONS, *((SHARE,) if problem.outputs == 1 else ())))
+    return Logistic(prod(problem.shape), problem.outputs, embedded(options, problem), start=first_logit(options))
+
+
+def first_logit(options: Options) -> float:
+    """The logit of `expected_share`, 0 if it is not given.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    share = options.number(SHARE, 0.5, least=_LEAST, most=1 - _LEAST)
+    return log(share / (1 - share))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fedward_shared.contracts.study import ModelTerms
 from fedward_shared.models.embedding import EMBEDDING_OPTIONS, Periodic, Piecewise, embedded
+from fedward_shared.models.logistic import SHARE, first_logit
 from fedward_shared.models.options import Options
 from fedward_shared.models.problem import Problem
 
@@ -28,6 +29,7 @@ class Layout:
     residual: bool = False
     wide: bool = False
     output_scale: float = 1.0
+    start: float | None = None
 
 
 class Perceptron(nn.Module):
@@ -51,6 +53,8 @@ class Perceptron(nn.Module):
         with torch.no_grad():
             last.weight.mul_(layout.output_scale)
             last.bias.mul_(layout.output_scale)
+            if layout.start is not None:
+                last.bias.fill_(layout.start)
             if self.wide is not None:
                 nn.init.zeros_(self.wide.weight)
                 nn.init.zeros_(self.wide.bias)
@@ -80,13 +84,14 @@ def mlp(terms: ModelTerms, problem: Problem) -> Perceptron:
     And `normalise` (LayerNorm before each activation), `residual` (layers between equal widths are led around), `wide`
     (a logistic regression beside the layers: Cheng et al. 2016), `output_scale` (0 to 1: what the last layer's first
     weights are multiplied by; a small one starts near "nobody knows", so that few noisy steps suffice), and the options
-    of `embedding.embedded`.
+    of `embedding.embedded`. For two classes `expected_share` is the share of records that are known to be in the second
+    one, from which training starts (see `logistic`).
 
     Raises:
         UsageError: an option is unknown or out of range, or the embedding does not fit the data.
     """
     own = ("hidden", "activation", "normalise", "residual", "wide", "output_scale")
-    options = Options.of(terms, (*own, *EMBEDDING_OPTIONS))
+    options = Options.of(terms, (*own, *EMBEDDING_OPTIONS, *((SHARE,) if problem.outputs == 1 else ())))
     hidden = options.widths("hidden", (64, 32), most_layers=16, most=65_536)
     layout = Layout(
         _ACTIVATIONS[options.choice("activation", "relu", tuple(_ACTIVATIONS))],
@@ -94,5 +99,6 @@ def mlp(terms: ModelTerms, problem: Problem) -> Perceptron:
         residual=options.flag("residual"),
         wide=options.flag("wide"),
         output_scale=options.number("output_scale", 1.0, least=0.0, most=1.0),
+        start=first_logit(options) if SHARE in options.values else None,
     )
     return Perceptron((prod(problem.shape), *hidden, problem.outputs), layout, embedded(options, problem))
