@@ -111,10 +111,11 @@ def _opened(path: Path) -> Iterator[tuple[io.FileIO, int]]:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise UsageError(f"{path} is no regular file")
     with io.FileIO(handle) as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{path} is no regular file")
         yield file, status.st_size
 
 
@@ -129,7 +130,7 @@ def _entries(file: io.FileIO, size: int, hasher: hashlib._Hash, path: Path) -> l
     _fill(file, memoryview(text), hasher, path)
     try:
         told = json.loads(text)
-        entries = [_entry(name, told[name]) for name in told if name != "__metadata__"]
+        entries = [_entry(name, about) for name, about in told.items() if name != "__metadata__"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(path) from error
     entries.sort(key=lambda entry: (entry.begin, entry.end))
