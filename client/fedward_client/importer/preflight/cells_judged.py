@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
+from fedward_client.importer.checking.answers import watched_number
 from fedward_client.importer.checking.checked import Counts
 from fedward_client.importer.mapping import Mapping as SiteMapping
 from fedward_client.importer.preflight.findings import Defect, Finding, Kind, Proposal, Severity
+from fedward_client.importer.preflight.follow_up_judged import follow_up_findings
 from fedward_client.importer.preflight.profile import CategoryFacts, NumberFacts, Profile, Unknown
 from fedward_client.importer.preflight.spellings import MISSING, guess_spelling
 from fedward_client.importer.preflight.units_guess import UnitGuess, guess_unit
@@ -40,6 +43,12 @@ def cell_findings(profile: Profile, contract: DataContract, mapping: SiteMapping
             known = {**{value: value for value in column.values}, **dict(column.synonyms)}
             yield from _unknown(listed, known, may_miss=not column.required)
             yield from _empty(listed.name, listed.counts)
+    if profile.follow_up and contract.label.follow_up:
+        watched = watched_number(contract.label.follow_up)
+        # no range from above, and no unit to guess: who is watched for long is no mistake
+        bare = replace(profile.follow_up, trials=())
+        yield from _number(bare, watched, decimal_told=commas is not None, confirmed=True)
+        yield from follow_up_findings(profile.follow_up, confirmed=bool(mapping.answer(watched.name).unit))
     if profile.label:
         yield from _unknown(profile.label.cells, _class_spellings(contract))
     if profile.split:
@@ -48,7 +57,7 @@ def cell_findings(profile: Profile, contract: DataContract, mapping: SiteMapping
 
 def _decimal(profile: Profile, mapping: SiteMapping) -> Finding | None:
     """One finding for the whole source: numbers become readable with the other decimal sign."""
-    hit = [facts for facts in profile.numbers if facts.other_decimal >= _MOST_COMMAS * facts.not_a_number > 0]
+    hit = [facts for facts in profile.measured if facts.other_decimal >= _MOST_COMMAS * facts.not_a_number > 0]
     if not hit:
         return None
     cells = sum(facts.other_decimal for facts in hit)
@@ -57,7 +66,7 @@ def _decimal(profile: Profile, mapping: SiteMapping) -> Finding | None:
     sign = "a decimal comma" if other == "," else "a decimal point"
     names = ", ".join(facts.name for facts in hit)
     doubt = " Three digits follow it in most: is it a thousands separator?" if grouped > cells / 2 else ""
-    broken = [facts.name for facts in profile.numbers if facts.signed]
+    broken = [facts.name for facts in profile.measured if facts.signed]
     if broken:  # the sign is one for the whole source, so another one would only move the trouble
         return Finding(
             _weight(cells, sum(facts.counts.valid + facts.counts.wrong for facts in hit)),

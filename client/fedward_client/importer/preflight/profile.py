@@ -252,7 +252,8 @@ class Profile:
     """All that was measured. `absent` are contract columns that the source does not have (then little else is known).
 
     `columns` are the source's own names (for questions), `quarantine` the first lines of the list, `reasons` counts
-    all by column and reason, as (column, reason, lines). `lost` counts events that were not used, `like_ids` ids that
+    all by column and reason, as (column, reason, lines). `follow_up` tells how long patients were watched, as a number
+    whose accepted values end at the declared maximum. `lost` counts events that were not used, `like_ids` ids that
     are another one but for leading zeros, a trailing ".0" or letter case.
     """
 
@@ -269,6 +270,12 @@ class Profile:
     lost: tuple[Lost, ...] = ()
     times: tuple[TimeFacts, ...] = ()
     like_ids: int = 0
+    follow_up: NumberFacts | None = None
+
+    @property
+    def measured(self) -> list[NumberFacts]:
+        """All that is read as a number: inputs, and how long patients were watched."""
+        return [*self.numbers, *([self.follow_up] if self.follow_up else [])]
 
     @property
     def inputs(self) -> list[NumberFacts | CategoryFacts]:

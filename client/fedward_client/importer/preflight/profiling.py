@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fedward_client.importer.checking.answers import watched_number
 from fedward_client.importer.checking.check import Checker
 from fedward_client.importer.checking.checked import Checked, Counts
-from fedward_client.importer.checking.plan import make_plan
+from fedward_client.importer.checking.plan import Reading, make_plan
 from fedward_client.importer.events.windows import WithEvents
 from fedward_client.importer.importing import open_rows
 from fedward_client.importer.order import ImportOrder
@@ -31,7 +32,7 @@ from fedward_client.importer.preflight.time_sketch import TimeSketch
 from fedward_client.importer.quarantine import Reason, Rejection
 from fedward_client.importer.sources.source import ROW, Batch, rows_before
 from fedward_shared.contracts.cohort import DataContract, DataKind, NumberColumn
-from fedward_shared.contracts.survival import classes
+from fedward_shared.contracts.survival import classes, times
 from fedward_shared.manifest.parse import load
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Profiler:
             for column, reading in pairs
             if not isinstance(column, NumberColumn)
         }
+        self._watched = _watched_sketch(contract, plan.follow_up, mapping.decimal, rows)
         self._label = CategorySketch(contract.label.column, plan.label.source, contract.label.names)
         self._split = CategorySketch(plan.split.name, plan.split.source, _SPLIT) if plan.split else None
         self._cohort = CohortSketch(contract)
@@ -110,6 +112,7 @@ class Profiler:
             columns=self._columns,
             cohort=cohort,
             numbers=tuple(self._number_facts(name, sketch, sample) for name, sketch in self._numbers.items()),
+            follow_up=self._follow_up_facts(sample),
             categories=tuple(sketch.facts(self._counts[name]) for name, sketch in self._categories.items()),
             label=LabelFacts(
                 label,
@@ -122,6 +125,14 @@ class Profiler:
             like_ids=self._ids.alike() if self._ids else 0,
             times=tuple(sketch.facts() for sketch in self._times),
         )
+
+    def _follow_up_facts(self, sample: pl.DataFrame | None) -> NumberFacts | None:
+        watched = self._contract.label.follow_up
+        if watched is None or self._watched is None:
+            return None
+        known = np.empty(0) if sample is None else times(sample[self._contract.label.column].to_numpy(), watched)
+        wrong = (self._reasons[watched.column, str(Reason.NOT_A_NUMBER)], 0)
+        return self._watched.facts(self._counts[watched.column], wrong, known)
 
     def _number_facts(self, name: str, sketch: NumberSketch, sample: pl.DataFrame | None) -> NumberFacts:
         accepted = np.empty(0) if sample is None else _floats(sample[name])
@@ -141,6 +152,12 @@ class Profiler:
         for (name, sketch), values in zip(self._numbers.items(), raw, strict=True):
             cells = texts(_rows(batch.table, odd[name]), sketch.cells.column) if name in odd else None
             sketch.add(values, cells, _floats(checked.table[name]))
+        if self._watched and self._plan.follow_up and self._contract.label.follow_up:
+            sketch, name = self._watched, self._plan.follow_up.name
+            sketch.thousands.add(batch.table, sketch.cells)
+            cells = texts(_rows(batch.table, odd[name]), sketch.cells.column) if name in odd else None
+            known = times(checked.table[self._contract.label.column].to_numpy(), self._contract.label.follow_up)
+            sketch.add(raw_numbers(batch.table, [sketch.cells])[0], cells, known)
 
     def _add_categories(self, batch: Batch, checked: Checked) -> None:
         odd = _rows_by_column(checked.rejections, _SPELT)
@@ -206,6 +223,13 @@ def profile_source(order: ImportOrder, scratch: Path, progress: Progress = lambd
         quarantine=(*profile.quarantine, *arrays.quarantine)[:_LISTED],
         lost=(*lost, *arrays.lost),
     )
+
+
+def _watched_sketch(contract: DataContract, reading: Reading | None, decimal: str, rows: int) -> NumberSketch | None:
+    watched = contract.label.follow_up
+    if watched is None or reading is None:
+        return None
+    return NumberSketch(replace(watched_number(watched), maximum=watched.maximum), reading.answer, decimal, rows)
 
 
 def _floats(series: pl.Series) -> NDArray[np.float64]:

@@ -69,6 +69,10 @@ def cohort_lines(profile: Profile, contract: DataContract, site: SiteTerms | Non
     if profile.label and cohort.accepted:
         for name, count in zip(profile.label.cells.values, profile.label.cells.shares, strict=True):
             yield f"class {name}", f"{count} ({count / max(cohort.accepted, 1):.0%})"
+    if profile.follow_up and profile.follow_up.quantiles:
+        watched = profile.follow_up
+        low, _, middle, _, high = watched.quantiles
+        yield "patients were watched for", f"{middle:.3g} {watched.unit} (median; 5 %: {low:.3g}, 95 %: {high:.3g})"
     if profile.arrays:
         arrays = profile.arrays
         yield "records whose arrays were tried", f"{arrays.tried}"
