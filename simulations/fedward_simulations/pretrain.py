@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedward_server.rounds.progress import Notify, silent
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import UsageError
 from fedward_shared.files import write_atomic
@@ -23,15 +21,17 @@ from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import load_draft
 from fedward_shared.wire.tensors import encode, layout
 from fedward_simulations.baselines import POOLED, Terms, at_epsilon, published_terms, terms_of, together
-from fedward_simulations.model_files import ModelFiles
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from fedward_client.vault.training.dataset import Part
+
 __all__ = ["Pretrained", "Schedule", "imports_in", "pretrain", "start_table"]
 
 _READABLE = 0o644
+_TWO = (0, 1)
 _OF_THE_STUDY = ("optimizer", "learning_rate", "local_steps", "momentum", "betas", "proximal_mu")
 """What of [training] is made for rounds with noise."""
 
@@ -62,7 +62,6 @@ def pretrain(
     *,
     schedule: Schedule | None = None,
     backbones: Path | None = None,
-    notify: Notify = silent,
 ) -> Pretrained:
     """Trains the study's model on the rows of all `folders` together, without privacy, and writes its weights to `out`.
 
@@ -72,33 +71,35 @@ def pretrain(
         out: the file to write (safetensors).
         schedule: how to train.
         backbones: the folder with weights of the study's backbone, where it needs any.
-        notify: told of each epoch.
 
     Raises:
-        UsageError: an import is damaged, or was made under another contract.
+        UsageError: an import is damaged, was made under another contract, or has no rows to train on.
         FedwardError: training failed.
     """
-    from fedward_simulations.inline import run_inline
-    from fedward_simulations.pooling import pool
+    from fedward_simulations.grid.engine import federate
 
-    chosen = schedule or Schedule()
-    study = load_draft(manifest)
-    with tempfile.TemporaryDirectory() as place:
-        data = Path(place) / "data"
-        rows = sum(pool(folders, study.data, data).values())
-        text = published_terms(_openly(terms_of(manifest), rows, chosen))
-        run = run_inline(
-            text,
-            {POOLED: data},
-            seed=chosen.seed,
-            reports=Path(place) / "reports",
-            notify=notify,
-            files=ModelFiles(backbones=backbones),
-        )
-        auc = _auc(run.sites[POOLED].report)
-    content = _written(load(text), run.conclusion.model)
+    chosen, study = schedule or Schedule(), load_draft(manifest)
+    train, test = _rows(study, folders, backbones)
+    if not train.count:
+        raise UsageError("the data have no rows for training")
+    text = published_terms(_openly(terms_of(manifest), len(train.labels), chosen))
+    weights = federate(load(text), {POOLED: train}, seed=chosen.seed)
+    content = _written(load(text), weights)
     write_atomic(out, content, mode=_READABLE)
-    return Pretrained(hashlib.sha256(content).hexdigest(), rows, auc)
+    return Pretrained(hashlib.sha256(content).hexdigest(), len(train.labels), _auc(load(text), weights, test))
+
+
+def _rows(study: Study, folders: Mapping[str, Path], backbones: Path | None) -> tuple[Part, Part]:
+    """Training and test rows of all imports, as the model sees them."""
+    import torch
+
+    from fedward_client.vault.training.dataset import open_data_set
+    from fedward_client.vault.training.features import with_features
+    from fedward_simulations.grid.rows import joined
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    read = [with_features(study, open_data_set(each, study.data), backbones, device) for each in folders.values()]
+    return joined([data.train for data in read]), joined([data.test for data in read])
 
 
 def imports_in(data: Path) -> dict[str, Path]:
@@ -142,6 +143,12 @@ def _written(study: Study, weights: Mapping[str, NDArray[np.float32]]) -> bytes:
     return b"".join(encode(layout(study.resolved.tensors), weights))
 
 
-def _auc(report: Path) -> float | None:
-    told = json.loads((report / "report.json").read_text(encoding="utf-8"))["test"].get("auc")
-    return float(told) if isinstance(told, float) else None
+def _auc(study: Study, weights: Mapping[str, NDArray[np.float32]], test: Part) -> float | None:
+    """The AUC on rows held out, for two classes; None where there are others, or where a class is absent."""
+    from fedward_shared.evaluation.ranking import auc
+    from fedward_simulations.grid.engine import scores
+
+    label = study.data.label
+    if label.follow_up is not None or len(label.classes) != len(_TWO) or len(set(test.labels.tolist())) != len(_TWO):
+        return None
+    return auc(scores(study, weights, test)[:, 1], test.labels == 1)
