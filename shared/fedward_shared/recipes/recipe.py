@@ -8,14 +8,10 @@ from math import ceil
 
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.strategies import STRATEGIES
+from fedward_shared.recipes.averaging import PROXIMAL_MU, SERVER_OPTIONS
 from fedward_shared.recipes.schedules import FAMILIES, Schedule
 
 __all__ = ["Recipe", "recipe"]
-
-_ADAPTIVE = {"fedadam": 0.03, "fedyogi": 0.03}
-"""Reddi et al. 2021 (arXiv:2003.00295): the server's own rate, a tenth of their best for large models; τ stays 1e-3."""
-_PROXIMAL = 0.01
-_MOMENTUM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,8 @@ def recipe(model: str, sizes: Mapping[str, int], *, private: bool = True, strate
         sampling_rates=rates,
         normalisers={site: float(max(1, round(size * rates[site]))) for site, size in sizes.items()},
         strategy=strategy,
-        options={"eta": _ADAPTIVE[strategy]} if strategy in _ADAPTIVE else _momentum(strategy),
-        proximal_mu=_PROXIMAL if strategy == "fedprox" else 0.0,
+        options=SERVER_OPTIONS[strategy],
+        proximal_mu=PROXIMAL_MU if strategy == "fedprox" else 0.0,
         private=private,
         warnings=_warnings(model, everybody, family.fewest) if private else (),
     )
@@ -67,10 +63,6 @@ def _warnings(model: str, patients: int, fewest: int) -> tuple[str, ...]:
         return ()
     few = f"{patients} patients are few for {model} under differential privacy"
     return (f"{few}: it needs about {fewest}. Try a smaller family, or a backbone with a logistic head.",)
-
-
-def _momentum(strategy: str) -> dict[str, float]:
-    return {"server_momentum": _MOMENTUM} if strategy == "fedavgm" else {}
 
 
 def _rounded(rate: float) -> float:

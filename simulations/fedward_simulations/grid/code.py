@@ -26,6 +26,7 @@ SOURCES = (
             "manifest",
             "models",
             "privacy",
+            "recipes/averaging.py",
             "units",
             "version.py",
             "wire/weight_file.py",

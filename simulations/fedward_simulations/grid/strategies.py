@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from fedward_shared.errors import UsageError
 from fedward_shared.manifest.strategies import STRATEGIES
+from fedward_shared.recipes.averaging import PROXIMAL_MU, SERVER_OPTIONS
 from fedward_simulations.baselines import Terms
 
-__all__ = ["PROXIMAL_MU", "SERVER_OPTIONS", "Overrides", "averaged_by"]
+__all__ = ["Overrides", "averaged_by"]
 
-SERVER_OPTIONS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "fedavg": {},
-        "fedprox": {},
-        "fedadam": {"eta": 0.1, "beta_1": 0.9, "beta_2": 0.99, "tau": 1e-3},
-        "fedyogi": {"eta": 0.1, "beta_1": 0.9, "beta_2": 0.99, "tau": 1e-3},
-        "fedavgm": {"server_learning_rate": 1.0, "server_momentum": 0.5},
-    }
-)
-"""Where a study that names another strategy gets its options from.
-
-β and τ of FedAdam and FedYogi are those of Reddi et al. (2021, arXiv:2003.00295).
-"""
-PROXIMAL_MU = 0.1
-"""FedProx's μ where none is declared (Li et al. 2020, arXiv:1812.06127, try 0.001 to 1); all others have none."""
 _MU = "mu"
 
 
