@@ -16,7 +16,7 @@ table { border-collapse: collapse; margin: .8rem 0 } caption { text-align: left;
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; font-variant-numeric: tabular-nums }
 th:first-child, td:first-child { text-align: left } .note { color: #555 } svg { max-width: 100%; height: auto }
 .box { border: 2px solid #555; padding: .6rem 1rem; font-weight: 600 } .advice { margin: .1rem 0 .9rem 1.2rem }
-.figures td { white-space: pre-line } .figures td:first-child { min-width: 9rem }
+.figures td { white-space: pre } .figures td:first-child { min-width: 9rem; white-space: normal }
 .prose td, .prose th { text-align: left; vertical-align: top }
 figure { margin: .8rem 0 } figcaption { color: #444; font-size: .92em; max-width: 46rem } .row { display: flex;
 flex-wrap: wrap; gap: .4rem 1.6rem } .row figure { flex: 0 1 430px } .wide { overflow-x: auto } li { margin: .2rem 0 }

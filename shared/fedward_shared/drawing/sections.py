@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fedward_shared.contracts.study import EvaluationTerms
 from fedward_shared.drawing.curves import calibration_plot, decision_plot
 from fedward_shared.drawing.page import Page
-from fedward_shared.drawing.words import LIMITS, NAMES, READ, estimate_text, main_name, percent, share_text
+from fedward_shared.drawing.words import LIMITS, NAMES, READ, estimate_text, main_name, percent, share_text, time_text
 from fedward_shared.evaluation.curves import Curves
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, Outcome, SurvivalOutcome
@@ -106,7 +106,7 @@ def add_horizons(page: Page, judged: Judged, outcome: Outcome) -> None:
         ["time", "AUC", "observed risk", "mean predicted risk", "observed / expected", "Brier score"],
         [
             [
-                f"{at:g} {outcome.follow_up.unit}",
+                time_text(at, outcome.follow_up.unit),
                 estimate_text(judged.find(Figure.AUC, at), stacked=True),
                 share_text(judged.find(Figure.OBSERVED, at), stacked=True),
                 share_text(judged.find(Figure.PREDICTED, at), stacked=True),
@@ -157,13 +157,13 @@ def add_limits(page: Page, more: Sequence[str] = ()) -> None:
 def curves_title(outcome: Outcome, curves: Curves) -> str:
     """Which of several classes or horizons curves are about; empty where there is one only."""
     if isinstance(outcome, SurvivalOutcome):
-        return f"Risk up to {curves.at:g} {outcome.follow_up.unit}"
+        return f"Risk up to {time_text(curves.at or 0.0, outcome.follow_up.unit)}"
     return "" if len(outcome.names) == _TWO or curves.of is None else outcome.names[curves.of]
 
 
 def _what(outcome: Outcome, curves: Curves) -> str:
     if isinstance(outcome, SurvivalOutcome):
-        return f"the event up to {curves.at:g} {outcome.follow_up.unit}"
+        return f"the event up to {time_text(curves.at or 0.0, outcome.follow_up.unit)}"
     return outcome.names[curves.of] if curves.of is not None else "the outcome"
 
 

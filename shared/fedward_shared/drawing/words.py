@@ -8,7 +8,17 @@ from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, Outcome
 
-__all__ = ["LIMITS", "NAMES", "READ", "estimate_text", "main_name", "outcome_words", "percent", "share_text"]
+__all__ = [
+    "LIMITS",
+    "NAMES",
+    "READ",
+    "estimate_text",
+    "main_name",
+    "outcome_words",
+    "percent",
+    "share_text",
+    "time_text",
+]
 
 NAMES: Mapping[Figure, str] = {
     Figure.AUC: "AUC",
@@ -111,6 +121,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}\u00a0%"
 
 
+def time_text(time: float, unit: str) -> str:
+    """A time after time zero, such as 333.3 days."""
+    return f"{time:.1f}".removesuffix(".0") + f" {unit}"
+
+
 def estimate_text(estimate: Estimate | None, *, stacked: bool = False) -> str:
     """A figure and its interval; `stacked` puts the interval on a line of its own."""
     if estimate is None:
@@ -148,4 +163,4 @@ def outcome_words(outcome: Outcome) -> str:
             return f"the risk of “{outcome.names[1]}” (against “{outcome.names[0]}”)"
         return f"which of {len(outcome.names)} classes it is: {', '.join(outcome.names)}"
     watched = outcome.follow_up
-    return f"the risk of the event over time, followed up to {watched.maximum:g} {watched.unit}"
+    return f"the risk of the event over time, followed up to {time_text(watched.maximum, watched.unit)}"

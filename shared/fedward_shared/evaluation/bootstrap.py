@@ -36,11 +36,11 @@ class Estimate:
 
 
 class Draws:
-    """Draws of patients with replacement, within strata: hospitals and classes keep their sizes.
+    """Draws of patients with replacement, within strata, which keep their sizes.
 
     Args:
         units: (rows,) what tells patients apart.
-        strata: (rows,) what is kept; of a patient with rows in several strata the largest counts.
+        strata: (rows,) hospitals, or hospitals and classes; a patient with rows in several is in the largest.
         resamples: how many draws.
         seed: of the draws.
     """

@@ -16,7 +16,7 @@ from fedward_shared.evaluation.outcome import ClassOutcome, Outcome, SurvivalOut
 from fedward_shared.evaluation.scored import Bools, Floats, Scored
 from fedward_shared.evaluation.survival import AtHorizon
 
-__all__ = ["Battery", "Figure", "Key", "main_key"]
+__all__ = ["Battery", "Figure", "Key", "Kind", "main_key"]
 
 _TWO = 2
 
@@ -56,20 +56,39 @@ def main_key(outcome: Outcome) -> Key:
     return Key(Figure.C_INDEX if isinstance(outcome, SurvivalOutcome) else Figure.AUC)
 
 
+class Kind(StrEnum):
+    """What a figure depends on, and so how patients are drawn again for its interval."""
+
+    RANKS = "ranks"
+    """How classes compare with each other, however large they are: drawn within hospital and class."""
+    LEVELS = "levels"
+    """How frequent the outcome is, too: drawn within hospital, so that its share varies as it would."""
+
+
 class Battery:
-    """All figures of some rows as one statistic: its columns are `keys`.
+    """All figures of one kind, for some rows, as one statistic: its columns are `keys`.
 
     Args:
         scored: the rows of all hospitals.
         rows: which of them are judged.
         outcome: what is predicted.
+        kind: which figures.
         thresholds: of risk, at which sensitivity and specificity are told (two classes).
     """
 
-    def __init__(self, scored: Scored, rows: Bools | None, outcome: Outcome, thresholds: Sequence[float]) -> None:
+    def __init__(
+        self,
+        scored: Scored,
+        rows: Bools | None,
+        outcome: Outcome,
+        kind: Kind,
+        thresholds: Sequence[float] = (),
+    ) -> None:
         self._rows = None if rows is None else np.flatnonzero(rows)
         part = scored if rows is None else scored.where(rows)
-        if isinstance(outcome, ClassOutcome):
+        if kind is Kind.RANKS:
+            told = _ranks(part, outcome)
+        elif isinstance(outcome, ClassOutcome):
             told = _of_classes(part, outcome, thresholds)
         else:
             told = _of_survival(part, outcome)
@@ -85,11 +104,17 @@ class Battery:
 _Told = list[tuple[tuple[Key, ...], Statistic]]
 
 
+def _ranks(part: Scored, outcome: Outcome) -> _Told:
+    if isinstance(outcome, SurvivalOutcome):
+        followed, lost = outcome.followed(part.labels), outcome.time_lost(part.scores)
+        return [((Key(Figure.C_INDEX),), Concordance(lost, followed.times, followed.events))]
+    each = tuple(Key(Figure.AUC, of=index) for index in outcome.told)
+    return [((Key(Figure.AUC), *each), Areas(part.labels, part.scores, outcome.told))]
+
+
 def _of_classes(part: Scored, outcome: ClassOutcome, thresholds: Sequence[float]) -> _Told:
     two = len(outcome.names) == _TWO
-    each = tuple(Key(Figure.AUC, of=index) for index in outcome.told)
     told: _Told = [
-        ((Key(Figure.AUC), *each), Areas(part.labels, part.scores, outcome.told)),
         (
             (Key(Figure.ACCURACY), Key(Figure.BALANCED_ACCURACY), Key(Figure.MACRO_F1)),
             Confusion(part.labels, part.scores),
@@ -109,8 +134,7 @@ def _of_classes(part: Scored, outcome: ClassOutcome, thresholds: Sequence[float]
 
 def _of_survival(part: Scored, outcome: SurvivalOutcome) -> _Told:
     followed = outcome.followed(part.labels)
-    lost = outcome.time_lost(part.scores)
-    told: _Told = [((Key(Figure.C_INDEX),), Concordance(lost, followed.times, followed.events))]
+    told: _Told = []
     names = (Figure.AUC, Figure.BRIER, Figure.OBSERVED_EXPECTED, Figure.OBSERVED, Figure.PREDICTED)
     for horizon in outcome.horizons:
         keys = tuple(Key(figure, at=horizon) for figure in names)

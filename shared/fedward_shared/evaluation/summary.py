@@ -15,7 +15,7 @@ from fedward_shared.contracts.study import EvaluationTerms
 from fedward_shared.errors import UsageError
 from fedward_shared.evaluation.bootstrap import Draws, Estimate, Statistic, estimates
 from fedward_shared.evaluation.curves import Curves, curves_of
-from fedward_shared.evaluation.figures import Battery, Figure, Key, main_key
+from fedward_shared.evaluation.figures import Battery, Figure, Key, Kind, main_key
 from fedward_shared.evaluation.outcome import ClassOutcome, Outcome
 from fedward_shared.evaluation.scored import Bools, Floats, Ints, Scored, pooled
 
@@ -57,7 +57,7 @@ class Summary:
     """All figures of one way of training, the median over its models (seeds); curves are those of the middle one.
 
     `within` is the mean over `within_hospitals`, those with `MINIMUM` patients of each class; `hospital_only` is what
-    pooled figures are for somebody who knows only the hospital (empty where nobody said what that is).
+    the pooled AUC or C-index is for somebody who knows only the hospital (empty where nobody said what that is).
     """
 
     outcome: Outcome
@@ -99,13 +99,23 @@ def summarise(
     masks: dict[str, Bools] = {site: place == index for index, site in enumerate(sites)}
     groups = {group.name: first.groups.get(group.name, np.zeros(first.rows, np.bool_)) for group in terms.subgroups}
     classes = _classes(first.labels, outcome)
-    draws = Draws(first.units, place * (int(classes.max()) + 1) + classes)
+    strata = {Kind.RANKS: place * (int(classes.max()) + 1) + classes, Kind.LEVELS: place}
     inside = comparable(runs[0], outcome)
-    parts = _Parts(
-        models=together, outcome=outcome, thresholds=terms.thresholds, sites=masks, groups=groups, inside=inside
-    )
-    told = parts.told(draws)
-    middle = together[_middle([parts.main(index) for index in range(len(together))])]
+    told: dict[str, dict[Key, Estimate]] = {}
+    for kind, stratum in strata.items():
+        parts = _Parts(
+            models=together,
+            outcome=outcome,
+            kind=kind,
+            thresholds=terms.thresholds,
+            sites=masks,
+            groups=groups,
+            inside=inside,
+        )
+        for name, found in parts.told(Draws(first.units, stratum)).items():
+            told.setdefault(name, {}).update(found)
+    middle = together[_middle([_main(model, outcome) for model in together])]
+    draws = Draws(first.units, place)
     return Summary(
         outcome=outcome,
         pooled=Judged(counts_of(first, outcome), told[""], curves_of(middle, outcome, terms.thresholds, draws)),
@@ -123,7 +133,7 @@ def summarise(
             name: Judged(counts_of(first.where(mask), outcome), told.get(f"group {name}", {}))
             for name, mask in groups.items()
         },
-        hospital_only=hospital_only(runs[0], outcome, terms, prevalences) if prevalences else {},
+        hospital_only=hospital_only(runs[0], outcome, prevalences) if prevalences else {},
     )
 
 
@@ -135,6 +145,7 @@ class _Parts:
         *,
         models: Sequence[Scored],
         outcome: Outcome,
+        kind: Kind,
         thresholds: Sequence[float],
         sites: Mapping[str, Bools],
         groups: Mapping[str, Bools],
@@ -145,15 +156,11 @@ class _Parts:
         masks |= {f"group {name}": mask for name, mask in groups.items() if mask.any()}
         self._names = list(masks)
         self._inside = [self._names.index(f"site {site}") for site in inside]
-        self._models = [[Battery(model, mask, outcome, thresholds) for mask in masks.values()] for model in models]
+        self._models = [
+            [Battery(model, mask, outcome, kind, thresholds) for mask in masks.values()] for model in models
+        ]
         self._keys = self._models[0][0].keys
         self._rows = models[0].rows
-        self._at = self._keys.index(main_key(outcome))
-
-    def main(self, model: int) -> float:
-        """The model's pooled main figure."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return float(self._models[model][0](np.ones((1, self._rows)))[0, self._at])
 
     def told(self, draws: Draws) -> dict[str, dict[Key, Estimate]]:
         """Figures by part."""
@@ -193,9 +200,9 @@ def counts_of(scored: Scored, outcome: Outcome) -> Counts:
 
 
 def hospital_only(
-    run: Mapping[str, Scored], outcome: Outcome, terms: EvaluationTerms, prevalences: Mapping[str, Sequence[float]]
+    run: Mapping[str, Scored], outcome: Outcome, prevalences: Mapping[str, Sequence[float]]
 ) -> dict[Key, float]:
-    """Pooled figures of scores that know nothing but the hospital: one row of `prevalences` for all its patients."""
+    """Pooled AUC or C-index of scores that know nothing but the hospital: its `prevalences` for all its patients."""
     known = pooled(
         [
             Scored(scored.labels, np.tile(np.asarray(prevalences[site], np.float64), (scored.rows, 1)), scored.units)
@@ -203,14 +210,19 @@ def hospital_only(
             if scored.rows
         ]
     )
-    battery = Battery(known, None, outcome, terms.thresholds)
+    battery = Battery(known, None, outcome, Kind.RANKS)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         values = battery(np.ones((1, known.rows)))[0]
     return {key: float(value) for key, value in zip(battery.keys, values, strict=True) if np.isfinite(value)}
 
 
 def _own_curves(scored: Scored, outcome: Outcome, thresholds: tuple[float, float]) -> tuple[Curves, ...]:
-    return curves_of(scored, outcome, thresholds, Draws(scored.units, _classes(scored.labels, outcome)))
+    return curves_of(scored, outcome, thresholds, Draws(scored.units, np.zeros(scored.rows, dtype=np.int64)))
+
+
+def _main(model: Scored, outcome: Outcome) -> float:
+    """A model's pooled AUC or C-index."""
+    return float(Battery(model, None, outcome, Kind.RANKS)(np.ones((1, model.rows)))[0, 0])
 
 
 def _classes(labels: Ints, outcome: Outcome) -> Ints:

@@ -27,8 +27,8 @@ def sentences(made: Figures) -> Iterator[str]:
         yield f"{name}: there are too few test patients for a figure."
         return
     yield (
-        f"{name}: of two test patients, {pairs} was given the higher risk in {percent(told.value)} of pairs{over} (95 % "
-        f"interval {percent(told.low)} to {percent(told.high)}; a coin: 50 %), over {counts.patients} patients of "
+        f"{name}: of two test patients, {pairs} was given the higher risk in {percent(told.value)} of pairs{over} (95 "
+        f"% interval {percent(told.low)} to {percent(told.high)}; a coin: 50 %), over {counts.patients} patients of "
         f"{len(made.one.hospitals)} hospitals that were kept for testing."
     )
     yield from _within(made)
@@ -40,7 +40,7 @@ def _within(made: Figures) -> Iterator[str]:
     within, only = made.within(made.main.key), made.hospital_only
     if within is None:
         return
-    beside = f"; knowing only the hospital already gives {percent(only)} over all of them" if only is not None else ""
+    beside = f"; knowing only the hospital gives {percent(only)} over all of them" if only is not None else ""
     bounds = f"{percent(within.low)} to {percent(within.high)}"
     yield f"Among patients of one hospital it is {percent(within.value)} ({bounds}){beside}."
 
@@ -52,7 +52,8 @@ def _beside(made: Figures, told: Estimate) -> Iterator[str]:
         best, value = max(known, key=lambda pair: pair[1].value)
         points = (value.value - told.value) * 100
         way = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if abs(points) >= _SAME else "the same"
-        yield f"The best of the {len(known)} other ways of training ({best}) reached {percent(value.value)}: {way}."
+        others_named = f"best of the {len(known)} other ways" if len(known) > 1 else "other way"
+        yield f"The {others_named} of training ({best}) reached {percent(value.value)}: {way}."
 
 
 def _calibrated(made: Figures) -> Iterator[str]:

@@ -86,6 +86,13 @@ def test_seeds_are_summed_up_by_their_median_and_curves_are_the_middle_ones() ->
     assert [group.rows for group in found.pooled.curves[0].groups] == [200]
 
 
+def test_intervals_of_calibration_let_the_share_of_the_outcome_vary() -> None:
+    found = summarise([{"a": two_classes([0, 1] * 50, [0.5] * 100)}], TWO, EvaluationTerms())
+    ratio = found.pooled.find(Figure.OBSERVED_EXPECTED)
+    assert ratio is not None
+    assert (ratio.high - ratio.low) / 2 == pytest.approx(1.96 * 0.1, rel=0.15)
+
+
 def test_three_classes_have_curves_and_areas_each() -> None:
     random = np.random.default_rng(5)
     labels = np.arange(150) % 3

@@ -111,7 +111,7 @@ def test_survival_is_told_by_its_c_index_and_horizons() -> None:
     page = clinical_page(told.compared, told)
     assert blocks(told)["pooled"].keys() == {"c_index", "interval"}
     assert "C-index, pooled" in page
-    for horizon in ("333.333", "666.667", "1000"):
+    for horizon in ("333.3", "666.7", "1000"):
         assert f"Risk up to {horizon} days" in page
     assert "Acting at a threshold" not in page
     assert "the one who had the event first" in page
