@@ -97,9 +97,12 @@ def to_onnx(scored: nn.Module, shape: tuple[int, ...], kind: str, facts: Mapping
             external_data=False,
             verbose=False,
         )
-    if program is None:
-        raise UsageError("this model cannot be written as ONNX", hint="Export with --no-onnx.")
-    graph = _bare(program.model_proto, facts)
+    graph = _bare(program.model_proto, facts) if program is not None else None
+    if graph is None or not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise UsageError(
+            "this model cannot be written as ONNX for any number of records",
+            hint="Export with --no-onnx, and report this: every family is meant to be.",
+        )
     onnx.checker.check_model(graph, full_check=True)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content

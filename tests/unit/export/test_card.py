@@ -31,6 +31,7 @@ NOW = 1_790_000_000
 KEY = b"k" * 32
 ONNX = OnnxFacts(18, {"torch": "2.13.0"}, "onnxruntime 1.32.0", 40, 6e-8, 1e-5)
 PRIVATE = TWO_SITES.replace("target_epsilon = 3.0", "noise_multiplier = 8.0")
+OPEN = PRIVATE.replace("noise_multiplier = 8.0", "").replace("_privacy = false", "_privacy = true")
 NASTY = '<script>alert(1)</script> | *b* [x](http://y) `z` & "q"'
 
 
@@ -185,7 +186,7 @@ def test_the_page_loads_nothing() -> None:
         (PRIVATE, {}, "In some rounds only: south"),
         (PRIVATE, {}, NO_EVALUATION),
         (
-            PRIVATE.replace("noise_multiplier = 8.0", "").replace("unsafe_no_privacy = false", "unsafe_no_privacy = true"),
+            OPEN,
             {},
             "Treat the model file as patient data",
         ),
@@ -196,7 +197,7 @@ def test_the_page_loads_nothing() -> None:
             "only on records with age from 40 to 80",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_warning_is_there_where_its_reason_is(text: str, change: dict[str, Any], expected: str) -> None:
     card = card_of(text, **change)
     assert [warning for warning in card.limits if expected in warning]
@@ -218,10 +219,7 @@ def test_a_site_that_never_took_part_is_named() -> None:
 
 
 def test_without_privacy_no_bound_is_printed() -> None:
-    text = PRIVATE.replace("noise_multiplier = 8.0", "").replace(
-        "unsafe_no_privacy = false", "unsafe_no_privacy = true"
-    )
-    card = card_of(text)
+    card = card_of(OPEN)
     assert all(site.epsilon_at_most is None for site in card.sites)
     assert "ε at most" not in as_text(card)
 

@@ -26,6 +26,7 @@ from fedward_shared.errors import FedwardError, UsageError
 from fedward_shared.models.heads.head import Head, head_for
 from fedward_shared.models.registry import build, names, record_shape
 from tests.support.cohorts import contract_of, terms_of
+from tests.support.families import EXAMPLES, Example
 
 FACTS = {"fedward.study": "heart"}
 THREE = Label("stage", (("1",), ("2",), ("3",)), ("one", "two", "three"))
@@ -71,9 +72,13 @@ def assert_equal(terms: ModelTerms, contract: DataContract) -> None:
     assert check_onnx(content, expected_of, shape, contract).records == 40
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_family_gives_the_same_scores(name: str) -> None:
-    assert_equal(terms_of(name), contract_of(name))
+def test_every_family_is_exported_here() -> None:
+    assert {example.name for example in EXAMPLES} == set(names())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
+def test_every_family_gives_the_same_scores(example: Example) -> None:
+    assert_equal(example.terms(), example.on())
 
 
 @pytest.mark.parametrize("name", ["logistic", "mlp", "lstm"])
@@ -131,6 +136,16 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
         [sys.executable, "-c", program, tmp_path / "again.onnx"], check=True, timeout=170, cwd=Path(__file__).parents[3]
     )
     assert (tmp_path / "again.onnx").read_bytes() == small()
+
+
+def test_a_model_that_counts_its_records_is_refused_rather_than_exported_for_three() -> None:
+    class Counting(nn.Module):
+        def forward(self, records: Tensor) -> tuple[Tensor, Tensor]:
+            logits = records.sum(dim=1, keepdim=True) + records.new_zeros(len(records), 1)
+            return logits.sigmoid(), logits
+
+    with pytest.raises(UsageError, match="any number of records"):
+        onnx_graph.to_onnx(Counting(), (4,), "float32", {})
 
 
 def test_a_graph_that_gives_other_scores_is_refused() -> None:
