@@ -104,10 +104,6 @@ def run(
     ),
     seed: Annotated[int, typer.Option("--seed", help="UNSAFE: all randomness follows from it.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Run with this many seeds, from --seed on.")] = 1,
-    methods: Annotated[
-        str,
-        typer.Option("--methods", help="Compare: local,centralised,federated,federated_dp. Default: the study alone."),
-    ] = "",
     start: _StartOption = None,
     backbones: _BackbonesOption = None,
 ) -> None:
@@ -120,10 +116,108 @@ def run(
     from fedward_simulations.simulate import Request, simulate
 
     manifest = read_limited(study, LARGEST_MANIFEST)
-    ways = tuple(name.strip() for name in methods.split(",") if name.strip())
-    simulate(Request(manifest, data, out, ways, tuple(range(seed, seed + seeds)), ModelFiles(start, backbones)))
+    simulate(Request(manifest, data, out, tuple(range(seed, seed + seeds)), ModelFiles(start, backbones)))
+    next_step(f"fedward-sim compare {study} --data {data}", "beside each hospital alone, other methods and other ε")
+
+
+@app.command()
+def compare(
+    study: Annotated[Path, typer.Argument(help="The study file; it need not be published.")],
+    *,
+    data: Annotated[Path, typer.Option("--data", help="A folder with one imported set a site: DATA/SITE/import.json")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for result.json, report.html and the model.")] = Path(
+        "comparison"
+    ),
+    methods: Annotated[
+        str, typer.Option("--methods", help="What to train, beside each other.")
+    ] = "federated,local,centralised,logistic_regression,gradient_boosting,leave_one_out",
+    strategies: Annotated[
+        str,
+        typer.Option("--strategies", help="fedavg,fedprox,fedadam,fedyogi,fedavgm. Default: the study's own."),
+    ] = "",
+    epsilons: Annotated[
+        str,
+        typer.Option("--epsilons", help="Such as 1,3,8,inf; inf: no privacy. Default: inf and the study's own."),
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", help="UNSAFE: all randomness follows from it.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Run with this many seeds, from --seed on.")] = 5,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="An option of a strategy: fedadam.eta=0.05, fedprox.mu=0.01. Can be repeated."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes, one thread each; 0: one a core.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Where finished cells are kept. Default: cells, inside --out.")
+    ] = None,
+    start: _StartOption = None,
+    backbones: _BackbonesOption = None,
+) -> None:
+    """Train a study in many ways, and judge them on the same test patients: methods, strategies, ε and seeds.
+
+    One grid, cell by cell: what is finished is kept and never trained again, so stop it whenever you like.
+    UNSAFE: the noise follows from the seed, so results protect nobody. No site's ledger is touched.
+    """
+    from fedward_shared.files import read_limited
+    from fedward_simulations.grid.command import Request, numbers
+    from fedward_simulations.grid.command import compare as run_comparison
+    from fedward_simulations.grid.strategies import Overrides
+    from fedward_simulations.model_files import ModelFiles
+
+    request = Request(
+        manifest=read_limited(study, LARGEST_MANIFEST),
+        data=data,
+        out=out,
+        cache=cache or out / "cells",
+        methods=_listed(methods),
+        strategies=_listed(strategies),
+        epsilons=numbers(epsilons),
+        seeds=tuple(range(seed, seed + seeds)),
+        jobs=jobs or None,
+        overrides=Overrides.read(tuple(option or ())),
+        files=ModelFiles(start, backbones),
+    )
+    run_comparison(request)
     next_step(
-        f"fedward-coordinator study publish {study}", "when the figures convince you; then hospitals can approve it"
+        f"fedward-coordinator study publish {study}",
+        f"when {out / 'report.html'} convinces you; then hospitals can approve it",
+    )
+
+
+@app.command()
+def pretrain(
+    study: Annotated[Path, typer.Argument(help="The study file; it need not be published.")],
+    *,
+    data: Annotated[
+        Path, typer.Option("--data", help="PUBLIC or simulated data: an import, or a folder with one import a site.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file of weights to write.")] = Path("start.safetensors"),
+    source: Annotated[str, typer.Option("--source", help="Where the data come from, for [model.start].")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="Their licence, for [model.start].")] = "",
+    epochs: Annotated[int, typer.Option("--epochs", min=1, max=10_000, help="Passes over the data.")] = 20,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Records of a minibatch.")] = 64,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0, help="Of Adam.")] = 1e-3,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same weights.")] = 0,
+    backbones: _BackbonesOption = None,
+) -> None:
+    """Train the study's model on public or simulated data, WITHOUT privacy, as weights for it to start from.
+
+    UNSAFE with patients' data: nothing is noised, and whoever gets the weights may learn of the patients.
+    """
+    from rich.console import Console
+
+    from fedward_shared.files import read_limited
+    from fedward_simulations.pretrain import Schedule, imports_in, start_table
+    from fedward_simulations.pretrain import pretrain as train
+
+    schedule, manifest = Schedule(epochs, batch, learning_rate, seed), read_limited(study, LARGEST_MANIFEST)
+    with Console(stderr=True).status("Training, in the open …"):
+        made = train(manifest, imports_in(data), out, schedule=schedule, backbones=backbones)
+    say(f"Written: {out} ({made.rows} rows{f', AUC {made.auc:.3f} on those held out' if made.auc else ''})")
+    say("WITHOUT privacy: give it to nobody, unless the data may be seen by everybody.\n")
+    say(start_table(made, source=source or f"fedward-sim pretrain on {data.name}", licence=licence or "not stated"))
+    next_step(
+        f"fedward-coordinator study publish {study} --start {out}",
+        "with the lines above in the study; or fedward-sim run",
     )
 
 
@@ -195,6 +289,10 @@ def audit(
         f"fedward-sim audit {study} --draws {10 * draws}",
         "a closer look; only more draws bring the lower bounds nearer to the claims",
     )
+
+
+def _listed(written: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in written.split(",") if name.strip())
 
 
 def main() -> None:

@@ -10,9 +10,8 @@ import numpy as np
 
 from fedward_shared.errors import UsageError
 from fedward_shared.evaluation.scored import Floats, Scored
-from fedward_simulations.report.compared import Run
 
-__all__ = ["divided", "read_scores"]
+__all__ = ["read_scores"]
 
 _Rows = Sequence[Mapping[str, str]]
 
@@ -28,15 +27,6 @@ def read_scores(report: Path, subgroups: Sequence[str] = ()) -> Scored:
         UsageError: there are none, or they are of other subgroups.
     """
     return _scored(_read(report), subgroups)
-
-
-def divided(report: Path, sizes: Mapping[str, int], subgroups: Sequence[str] = ()) -> Run:
-    """The scores in the report of a pooled import, given back to the sites that brought `sizes` rows each, in order."""
-    rows = _read(report)
-    numbers = np.array([int(row["row"]) for row in rows], dtype=np.int64)
-    places = np.searchsorted(np.cumsum(list(sizes.values())), numbers, side="right")
-    whole = _scored(rows, subgroups)
-    return {site: whole.where(places == index) for index, site in enumerate(sizes)}
 
 
 def _read(report: Path) -> _Rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from fedward_server.rounds.progress import Notice, Phase
 from fedward_shared.console import say
-from fedward_shared.contracts.cohort import DataKind
-from fedward_shared.errors import UsageError
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
 from fedward_simulations.importing import site_folders
@@ -31,12 +28,11 @@ __all__ = ["Request", "RoundBar", "simulate", "told"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. No `ways`: the study as it stands. `files` are weights that the study names."""
+    """What was asked for. `files` are weights that the study names."""
 
     manifest: bytes
     data: Path
     out: Path
-    ways: tuple[str, ...]
     seeds: tuple[int, ...]
     files: ModelFiles | None = None
 
@@ -86,14 +82,13 @@ def simulate(request: Request) -> None:
         "seeds": list(request.seeds),
         "rounds": study.strategy.rounds,
     }
-    work = _compared if request.ways else _alone
-    body = work(manifest, study, folders, request)
+    body = _trained(manifest, study, folders, request)
     result = {**head, "seconds": round(time.perf_counter() - begun, 2), **body}
     (request.out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     say(f"Written: {request.out / 'result.json'}")
 
 
-def _alone(manifest: bytes, study: Study, folders: Mapping[str, Path], request: Request) -> dict[str, Any]:
+def _trained(manifest: bytes, study: Study, folders: Mapping[str, Path], request: Request) -> dict[str, Any]:
     """The study as it stands, seed after seed; works for any number of classes, and without test rows."""
     from fedward_simulations.inline import run_inline
 
@@ -135,42 +130,6 @@ def _site(site: str, runs: list[InlineRun]) -> dict[str, Any]:
     }
     epsilon = told[0].epsilon
     return {"epsilon": epsilon if epsilon < float("inf") else None, "rounds_joined": joined[0], **figures}
-
-
-def _compared(manifest: bytes, study: Study, folders: Mapping[str, Path], request: Request) -> dict[str, Any]:
-    """Several ways of training, judged on the same test rows."""
-    from rich.console import Console
-
-    from fedward_simulations.comparison import compare
-    from fedward_simulations.report.clinical import clinical_page
-    from fedward_simulations.report.figures import blocks, figures
-    from fedward_simulations.report.table import print_figures
-
-    if study.data.kind is DataKind.TABLE and study.data.split_column is None:
-        raise UsageError(
-            "--methods compares on test rows, and the study declares none",
-            hint="Leave --methods out, or declare [data] split or [data.holdout].",
-        )
-    with _bar() as bar, tempfile.TemporaryDirectory() as workplace:
-        compared = compare(
-            manifest,
-            folders,
-            ways=request.ways,
-            seeds=request.seeds,
-            workplace=Path(workplace),
-            notify=bar.notify,
-            announce=lambda way, seed: bar.begin(f"{way}, seed {seed}"),
-            files=request.files,
-        )
-    made = figures(compared.compared)
-    print_figures(made, Console())
-    _keep_model(compared.runs[-1], request.out)
-    (request.out / "report.html").write_text(clinical_page(compared.compared, made), encoding="utf-8")
-    say(f"Written: {request.out / 'report.html'}")
-    told = blocks(made)
-    sites = {site: {**told["sites"][site], "epsilon": compared.spent.get(site)} for site in study.site_names}
-    provenance = {method.key: method.provenance for method in made.compared.methods}
-    return {"provenance": provenance, **told, "sites": sites}
 
 
 def _keep_model(run: InlineRun, out: Path) -> None:

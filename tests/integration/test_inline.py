@@ -23,7 +23,6 @@ from fedward_shared.privacy.accounting import epsilon
 from fedward_shared.privacy.events import SampledGaussian
 from fedward_simulations.baselines import without_privacy
 from fedward_simulations.cli import app
-from fedward_simulations.comparison import WAYS, compare
 from fedward_simulations.importing import import_into
 from fedward_simulations.inline import run_inline
 from tests.support.samples import TWO_SITES
@@ -161,25 +160,6 @@ def test_a_site_without_data_is_named(data: Path, tmp_path: Path) -> None:
         run_inline(published(TWO_SITES.encode()), {"north": data / "north"}, seed=0, reports=tmp_path)
 
 
-def test_every_way_of_training_scores_the_same_patients(data: Path, tmp_path: Path) -> None:
-    found = compare(full_batch(), folders(data), ways=WAYS, seeds=(0, 1), workplace=tmp_path)
-    assert [method.key for method in found.methods] == ["local", "centralised", "federated", "federated_dp_simulated"]
-    reference = found.methods[0].runs[0]
-    assert set(reference) == set(SITES)
-    for method in found.methods:
-        assert len(method.runs) == 2
-        for run in method.runs:
-            for site, scored in run.items():
-                assert np.array_equal(scored.labels, reference[site].labels)
-                assert ((scored.scores > 0) & (scored.scores < 1)).all()
-    assert found.spent.keys() == SITES.keys()
-
-
-def test_an_unknown_way_is_named(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="gossip"):
-        compare(full_batch(), folders(data), ways=("gossip",), seeds=(0,), workplace=tmp_path)
-
-
 def test_the_command_marks_its_result_as_an_unsafe_simulation(data: Path, tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(TWO_SITES)
@@ -190,10 +170,6 @@ def test_the_command_marks_its_result_as_an_unsafe_simulation(data: Path, tmp_pa
     assert (result["simulation"], result["unsafe_seeded"], result["rounds"], result["seeds"]) == (True, True, 3, [0, 1])
     assert result["sites"]["north"]["rounds_joined"] == 3
     assert len(result["sites"]["north"]["auc"]) == 2
-    app([*arguments, "--methods", "local,federated_dp"], standalone_mode=False)
-    result = json.loads((out / "result.json").read_text())
-    assert set(result["pooled"]["auc"]) == {"local", "federated_dp_simulated"}
-    assert "<svg" in (out / "report.html").read_text()
 
 
 def test_a_study_of_images_with_three_classes_runs_too(tmp_path: Path) -> None:

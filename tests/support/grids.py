@@ -20,7 +20,8 @@ STUDY = TWO_SITES.encode()
 
 
 def import_two_sites(folder: Path, *, shift: int = 0, study: bytes = STUDY) -> dict[str, Path]:
-    """One import a site under a study of `STUDY`'s columns; another `shift` of ages makes other data."""
+    """One import a site in `folder`, under a study of `STUDY`'s columns; another `shift` of ages makes other data."""
+    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for site, patients in SITES.items():
         file = folder / f"{site}.csv"

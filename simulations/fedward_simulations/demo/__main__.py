@@ -19,11 +19,10 @@ from fedward_shared.errors import FedwardError
 from fedward_simulations.demo.stages import Stages
 
 if TYPE_CHECKING:
-    from fedward_server.rounds.progress import Notice
-    from fedward_simulations.comparison import Comparison
     from fedward_simulations.demo.live import Live
     from fedward_simulations.demo.results import Facts
-    from fedward_simulations.demo.stages import Bar
+    from fedward_simulations.grid.running import State
+    from fedward_simulations.report.compared import Compared
 
 _OURS = ("data", "federation", "logs", "model", "simulation")
 _STUDY = "study.toml"
@@ -65,7 +64,7 @@ def demo(out: Path, *, seeds: int, kill: bool) -> None:
     compared = _simulations(live, out, seeds, stages)
     ledgers = {site: told.epsilon for site, told in live.facts.ledgers.items()}
     ours = method("federated_dp", "real processes; scores from each site's own report", [live.scores], ledgers)
-    made = figures(replace(compared.compared, methods=(*compared.compared.methods, ours), main=ours.key, about=""))
+    made = figures(replace(compared, methods=(*compared.methods, ours), main=ours.key, about=""))
     result = result_json(live.facts, made, time.perf_counter() - begun)
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     (out / "report.html").write_text(demo_page(live.facts, made, result), encoding="utf-8")
@@ -89,40 +88,17 @@ def _clear(out: Path) -> None:
         shutil.rmtree(out / name, ignore_errors=True)
 
 
-def _simulations(live: Live, out: Path, seeds: int, stages: Stages) -> Comparison:
-    import torch
-
-    from fedward_server.rounds.progress import Phase
-    from fedward_simulations.comparison import WAYS, compare
-
-    torch.set_num_threads(1)  # a logistic regression: threads would only wait for each other
-    ways = [(way, seed) for seed in range(seeds) for way in WAYS]
+def _simulations(live: Live, out: Path, seeds: int, stages: Stages) -> Compared:
+    from fedward_simulations.comparison import compare
 
     with stages.stage("simulation", f"Simulations over the same files, {seeds} seeds (no process boundary)") as bar:
-        started: list[tuple[str, int]] = []
 
-        def announce(way: str, seed: int) -> None:
-            started.append((way, seed))
-            bar.at(len(started) - 1, len(ways), f"{way}, seed {seed}")
-
-        def notify(notice: Notice) -> None:
-            if notice.phase is Phase.ROUND_DONE:
-                _tick(bar, started, len(ways), notice)
+        def notify(state: State) -> None:
+            bar.at(state.finished, state.total, "; ".join(state.running))
 
         return compare(
-            live.manifest,
-            live.imports,
-            ways=WAYS,
-            seeds=range(seeds),
-            workplace=out / "simulation",
-            notify=notify,
-            announce=announce,
+            live.manifest, live.imports, seeds=range(seeds), cache=out / "simulation" / "cells", notify=notify
         )
-
-
-def _tick(bar: Bar, started: list[tuple[str, int]], total: int, notice: Notice) -> None:
-    way, seed = started[-1]
-    bar.at(len(started) - 1, total, f"{way}, seed {seed}, round {notice.round} of {notice.rounds}")
 
 
 def _summary(facts: Facts, stages: Stages) -> None:

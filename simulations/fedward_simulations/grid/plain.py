@@ -46,9 +46,9 @@ class Baseline:
 
     def scores(self, records: Records) -> NDArray[np.float64]:
         """(rows, columns) as a study's own model gives them: see `Head.scores`."""
-        inputs = _inputs(records, self.tokens)
-        if not len(inputs):
+        if not len(records):
             return np.zeros((0, len(self.ends) or self.classes))
+        inputs = _inputs(records, self.tokens)
         if self.ends:
             return _risks(self.model, inputs, len(self.ends))
         told = self.model.predict_proba(inputs)
