@@ -75,7 +75,9 @@ def _rates(
 
 @lru_cache(maxsize=8)
 def _heart(epsilon: float) -> tuple[Variant, ...]:
-    return _rates(_with_hospital(), _SIZES, (2.0, 1.0, 4.0) if epsilon < inf else (4.0, 2.0))
+    if epsilon < inf:
+        return _rates(_with_hospital(), _SIZES, (4.0, 2.0))
+    return _rates(_with_hospital(), _SIZES, (2.0, 1.0), rounds=40)
 
 
 @lru_cache(maxsize=8)
