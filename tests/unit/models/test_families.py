@@ -116,9 +116,10 @@ def test_gradients_of_patients_are_those_of_brute_force(example: Example) -> Non
 
 
 @every_example
-def test_nobody_moves_the_sum_by_more_than_the_clip_norm(example: Example) -> None:
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+def test_nobody_moves_the_sum_by_more_than_the_clip_norm(example: Example, autocast: bool) -> None:
     owner = ragged(UNITS)
-    check_bound(stirred(example), records_for(example.on(), len(owner)), owner=owner)
+    check_bound(stirred(example), records_for(example.on(), len(owner)), owner=owner, autocast=autocast)
 
 
 @every_example
