@@ -28,7 +28,7 @@ from fedward_client.imported import read_record, record_of, table_name, write_re
 from fedward_client.importer.importing import import_here
 from fedward_client.importer.order import ImportOrder
 from fedward_client.vault.training.dataset import Part, open_data_set
-from fedward_client.vault.training.local_round import load_weights, on_device, train_round
+from fedward_client.vault.training.local_round import load_weights
 from fedward_client.vault.training.reading import read_table
 from fedward_shared.contracts.study import Study
 from fedward_shared.evaluation.calibration import brier
@@ -39,8 +39,8 @@ from fedward_shared.manifest.resolve import published
 from fedward_shared.models.heads.classes import probabilities
 from fedward_shared.models.registry import build
 from fedward_simulations.baselines import without_privacy
+from fedward_simulations.grid.engine import Weights, federate
 from fedward_simulations.importing import import_into
-from fedward_simulations.randomness import SeededSource
 from fedward_simulations.report.compared import Run
 from fedward_simulations.scenarios.heart import study_text, write_hospitals
 
@@ -53,7 +53,6 @@ __all__ = [
     "best_rate",
     "choose_rate",
     "declared_rate",
-    "federate",
     "import_hospitals",
     "manifest",
     "scores",
@@ -75,7 +74,6 @@ _TOLERANCE = 0.002
 
 Parts = Mapping[str, Part]
 """Rows of every hospital."""
-Weights = Mapping[str, NDArray[np.float32]]
 
 
 def declared_rate(epsilon: float) -> float:
@@ -142,32 +140,6 @@ def training_parts(folders: Mapping[str, Path]) -> Parts:
     """The training rows of each hospital; test rows are not looked at."""
     contract = load(manifest(inf, RATES[0])).data
     return {site: open_data_set(folder, contract).train for site, folder in folders.items()}
-
-
-def federate(study: Study, parts: Parts, *, seed: int) -> Weights:
-    """Trains as `run_inline` does, without ledger, journal and signatures: the product's rounds and FedAvg.
-
-    For choosing constants, where a run counts in thousands. The model is that of `run_inline` with the same seed, up to
-    rounding (tests/integration/test_benchmark_privacy_utility.py).
-    """
-    import torch
-
-    model = build(study.model, study.data)
-    device = torch.device("cpu")
-    data = {site: on_device(part, device) for site, part in parts.items()}
-    sources = {site: SeededSource(seed, site) for site in parts}
-    weights = {name: tensor.numpy().astype(np.float64) for name, tensor in model.state_dict().items()}
-    total = sum(study.sites[site].size for site in parts)
-    last: list[dict[str, NDArray[np.float64]]] = []
-    for _ in range(study.strategy.rounds):
-        sent = {name: values.astype(np.float32) for name, values in weights.items()}
-        weights = {name: values.astype(np.float64) for name, values in sent.items()}
-        for site in parts:
-            change = train_round(study, site, model=model, data=data[site], weights=sent, source=sources[site](b""))
-            for name, values in change.items():
-                weights[name] += values * (study.sites[site].size / total)
-        last = [*last, weights][-study.strategy.average_last :]
-    return {name: np.mean([one[name] for one in last], axis=0).astype(np.float32) for name in weights}
 
 
 def scores(study: Study, weights: Weights, parts: Parts) -> Run:

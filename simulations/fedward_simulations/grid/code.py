@@ -15,6 +15,7 @@ from fedward_shared.version import PROTOCOL, VERSION
 
 __all__ = ["SOURCES", "code_digest", "source_files"]
 
+_VAULT = ("dataset", "encoding", "features", "local_round", "reading", "repeated", "subgroups")
 _GRID = ("bench", "cell", "engine", "opened", "plain", "result", "rows", "strategies", "work")
 SOURCES = (
     (
@@ -32,7 +33,7 @@ SOURCES = (
             "wire/weight_file.py",
         ),
     ),
-    (fedward_client, ("imported.py", "shards.py", "vault/training")),
+    (fedward_client, ("imported.py", "shards.py", *(f"vault/training/{name}.py" for name in _VAULT))),
     (fedward_server, ("rounds/checks.py", "rounds/strategies.py")),
     (fedward_simulations, ("baselines.py", "model_files.py", "randomness.py", *(f"grid/{name}.py" for name in _GRID))),
 )

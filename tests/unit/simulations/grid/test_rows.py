@@ -1,5 +1,6 @@
 """Folds are made of training patients: every patient once, classes evenly, and no test row anywhere."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_patients_of_different_parts_stay_apart() -> None:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> tuple[Bench, OpenData]:
+def opened(tmp_path: Path) -> Iterator[tuple[Bench, OpenData]]:
     bench = Bench.of(STUDY, import_two_sites(tmp_path))
     study = load(studies_of(bench, Cell("federated"))[""])
     with open_data(tmp_path) as data:

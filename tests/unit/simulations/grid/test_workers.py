@@ -2,6 +2,7 @@
 
 import os
 import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_killed_worker_is_told_and_the_next_cell_gets_another(
     assert [done[0].problem, done[2].problem] == ["fine", "fine"]
 
 
-def _die_once(pipe: workers.Connection) -> None:
+def _die_once(pipe: Connection) -> None:
     """A worker whose second seed kills it."""
     while True:
         order = pipe.recv()
