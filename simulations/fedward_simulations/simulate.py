@@ -112,22 +112,24 @@ def _trained(manifest: bytes, study: Study, folders: Mapping[str, Path], request
 
 
 def told(sites: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """The sites' AUC on their test rows, the mean over seeds; or that nothing was held out."""
-    areas = {site: [area for area in found.get("auc", ()) if area is not None] for site, found in sites.items()}
+    """The sites' AUC or, of survival, C-index on their test rows, mean over seeds; or that nothing was held out."""
+    key = "c_index" if any("c_index" in found for found in sites.values()) else "auc"
+    name = {"auc": "AUC", "c_index": "C-index"}[key]
+    areas = {site: [area for area in found.get(key, ()) if area is not None] for site, found in sites.items()}
     if not any(areas.values()):
-        yield "No AUC: no patients of two classes were held out for testing ([data] split or holdout)."
+        which = "of two classes" if key == "auc" else "with events"
+        yield f"No {name}: no patients {which} were held out for testing ([data] split or holdout)."
         return
     for site, values in areas.items():
-        yield f"{site}: AUC {sum(values) / len(values):.3f} on its test rows" if values else f"{site}: no AUC"
+        yield f"{site}: {name} {sum(values) / len(values):.3f} on its test rows" if values else f"{site}: no {name}"
 
 
 def _site(site: str, runs: list[InlineRun]) -> dict[str, Any]:
     told = [run.sites[site] for run in runs]
     tests = [json.loads((one.report / "report.json").read_text(encoding="utf-8"))["test"] for one in told]
     joined = [sum(site in attempt.took_part for attempt in run.conclusion.attempts) for run in runs]
-    figures = {
-        key: [test[key] for test in tests] for key in ("auc", "accuracy", "brier") if all(key in test for test in tests)
-    }
+    names = ("auc", "c_index", "accuracy", "brier")
+    figures = {key: [test[key] for test in tests] for key in names if all(key in test for test in tests)}
     epsilon = told[0].epsilon
     return {"epsilon": epsilon if epsilon < float("inf") else None, "rounds_joined": joined[0], **figures}
 

@@ -15,3 +15,12 @@ def test_each_site_is_told_with_its_mean_over_seeds() -> None:
 def test_that_nothing_was_held_out_is_told() -> None:
     (line,) = told({"north": {"rounds_joined": 3}})
     assert "held out" in line
+
+
+def test_survival_is_told_by_its_c_index() -> None:
+    assert list(told({"north": {"c_index": [0.6, 0.7]}, "south": {"c_index": [None, None]}})) == [
+        "north: C-index 0.650 on its test rows",
+        "south: no C-index",
+    ]
+    (line,) = told({"north": {"c_index": [None]}})
+    assert "No C-index: no patients with events" in line
