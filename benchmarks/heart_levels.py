@@ -119,9 +119,11 @@ class Bench:
         folders = self._split(split)
         self._reports += 1
         reports = self._folder / "reports" / str(self._reports)
-        run = run_inline(manifest(epsilon, rate), folders, seed=seed, reports=reports)
+        content = manifest(epsilon, rate)
+        run = run_inline(content, folders, seed=seed, reports=reports)
+        groups = [group.name for group in load(content).evaluation.subgroups]
         ill = {site: float((part.labels == 1).mean()) for site, part in training_parts(folders).items()}
-        return judge({site: read_scores(told.report) for site, told in run.sites.items()}, ill)
+        return judge({site: read_scores(told.report, groups) for site, told in run.sites.items()}, ill)
 
 
 def judge(run: Run, train_prevalence: Mapping[str, float]) -> Figures:

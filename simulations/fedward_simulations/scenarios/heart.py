@@ -216,6 +216,31 @@ type = "category"
 values = ["normal", "fixed defect", "reversable defect"]
 missing = [""]
 
+# What reports look at, declared before anybody saw a result: somebody who would send a patient to angiography at a risk
+# of 10 % to 60 %, and groups in whom chest pain is known to be read differently.
+[evaluation]
+thresholds = [0.1, 0.6]
+
+[[evaluation.subgroups]]
+name = "women"
+column = "sex"
+values = ["Female"]
+
+[[evaluation.subgroups]]
+name = "men"
+column = "sex"
+values = ["Male"]
+
+[[evaluation.subgroups]]
+name = "under 50 years"
+column = "age"
+range = [18, 49]
+
+[[evaluation.subgroups]]
+name = "60 years and over"
+column = "age"
+range = [60, 110]
+
 # Each hospital's round figure of how many training patients it brings, agreed beforehand: public, not its count.
 [sites.cleveland]
 size = 240
