@@ -140,8 +140,10 @@ class Site:
         policy: Policy = POLICY,
         accountant: Accountant = step_count,
         study: bytes | None = None,
+        backbones: Path | None = None,
     ) -> None:
         self.folder = folder
+        self.backbones = backbones
         self.policy = policy
         self.accountant = accountant
         self.now = NOW
@@ -167,6 +169,7 @@ class Site:
             trainer=self.trainer,
             data_sets=self.data_sets,
             reports=Path("/nowhere"),
+            backbones=self.backbones,
             clock=lambda: self.now,
             accountant=self.accountant,
         )
@@ -177,6 +180,7 @@ class Site:
             books=self.books,
             policy=self.policy,
             data_sets=self.data_sets,
+            backbones=self.backbones,
             accountant=self.accountant,
             model_check=lambda _: self.model_problem,
         )

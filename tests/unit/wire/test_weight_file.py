@@ -13,7 +13,6 @@ from safetensors.numpy import save_file
 
 from fedward_shared.contracts.study import TensorSpec
 from fedward_shared.errors import UsageError
-from fedward_shared.wire import weight_file
 from fedward_shared.wire.weight_file import inspect_weights, read_weights
 
 SPECS = (TensorSpec("layer.weight", (2, 3)), TensorSpec("layer.bias", (2,)), TensorSpec("scalar", ()))
@@ -124,7 +123,9 @@ def test_what_is_declared_is_checked_before_memory_is_set_aside(
 ) -> None:
     size = 1 << 40
     huge = {"layer.weight": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}
-    monkeypatch.setattr(weight_file.np, "empty", lambda *_, **__: pytest.fail("memory was set aside"))
+    monkeypatch.setattr(
+        "fedward_shared.wire.weight_file.np.empty", lambda *_, **__: pytest.fail("memory was set aside")
+    )
     with pytest.raises(UsageError, match="no safetensors file"):
         read_weights(raw(tmp_path, huge, b"1234"), "0" * 64, (TensorSpec("layer.weight", (size // 4,)),))
     path, digest = written(tmp_path, tensors(layer_weight=np.zeros((200, 300), np.float32)))

@@ -174,19 +174,27 @@ def test_a_file_that_is_missing_or_was_changed_is_refused(folder: Path, tmp_path
         open_backbone(terms, PICTURE, tmp_path)
 
 
+def changed(terms: PretrainedTerms, key: str, value: str) -> PretrainedTerms:
+    """The terms with one text in the place of another."""
+    sha256, source, licence = (
+        value if name == key else getattr(terms, name) for name in ("sha256", "source", "licence")
+    )
+    return replace(terms, sha256=sha256, source=source, licence=licence)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "vgg16"])
 @pytest.mark.parametrize("key", ["sha256", "source", "licence"])
 def test_what_has_weights_says_which_and_whose(name: str, key: str) -> None:
     terms = PretrainedTerms(name, "0" * 64, "somewhere", "BSD-3-Clause")
     assert features_shape(terms, PICTURE) == (512,)
     with pytest.raises(UsageError, match=rf"\[model.backbone\] {key}: is missing"):
-        features_shape(replace(terms, **{key: ""}), PICTURE)
+        features_shape(changed(terms, key, ""), PICTURE)
 
 
 @pytest.mark.parametrize("key", ["sha256", "source", "licence"])
 def test_what_has_no_weights_says_none(key: str) -> None:
     with pytest.raises(UsageError, match=rf"\[model.backbone\] {key}: scattering has no weights"):
-        features_shape(replace(PretrainedTerms("scattering"), **{key: "0" * 64}), PICTURE)
+        features_shape(changed(PretrainedTerms("scattering"), key, "0" * 64), PICTURE)
 
 
 @pytest.mark.parametrize(
