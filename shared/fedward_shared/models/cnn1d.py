@@ -102,7 +102,7 @@ def read_blocks(options: Options, problem: Problem, default: tuple[int, ...]) ->
     if len(problem.shape) != _SIGNAL_AXES:
         raise UsageError(
             f'[model] name: "{options.model}" needs signals, of kind "tensor" and shape [time, leads]',
-            hint='For images take "cnn", for a table "logistic" or "mlp". Texts as tokens have no model yet.',
+            hint='For images take "cnn", for a table "logistic" or "mlp".',
         )
     steps, leads = problem.shape
     for _ in channels:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fedward_shared.contracts.arrays import Text, TextForm
 from fedward_shared.contracts.cohort import DataContract
 from fedward_shared.contracts.study import ModelTerms, TensorSpec
 from fedward_shared.errors import UsageError
@@ -38,6 +39,8 @@ _FAMILIES = {
     "vgg": "vgg",
 }
 """A model's name, which is also that of the function that builds it, and the module it lives in."""
+_READ_TOKENS: frozenset[str] = frozenset()
+"""The models whose records are whole numbers, texts as tokens: none yet. All others take float32."""
 
 
 def names() -> tuple[str, ...]:
@@ -107,11 +110,20 @@ def _construct(terms: ModelTerms, contract: DataContract) -> nn.Module:
     if terms.name not in _FAMILIES:
         raise UsageError(f"[model] name: {terms.name!r} is no model here; there are {', '.join(names())}")
     problem = _problem(terms, contract)
+    if _tokens(contract) and not problem.frozen and terms.name not in _READ_TOKENS:
+        raise UsageError(
+            f'[model] name: "{terms.name}" does not read texts as tokens',
+            hint='Write form = "bag" in [data.text] for "logistic" or "mlp"; tokens wait for a model that embeds them.',
+        )
     survival = contract.label.follow_up is not None
     options = {key: value for key, value in terms.options.items() if not (survival and key in HEAD_OPTIONS)}
     module = import_module(f"fedward_shared.models.{_FAMILIES[terms.name]}")
     model: nn.Module = getattr(module, terms.name)(replace(terms, options=options), problem)
     return model
+
+
+def _tokens(contract: DataContract) -> bool:
+    return isinstance(contract.form, Text) and contract.form.form is TextForm.TOKENS
 
 
 def _problem(terms: ModelTerms, contract: DataContract) -> Problem:

@@ -55,7 +55,7 @@ def channels_of(model: str, problem: Problem) -> Channels:
     if len(problem.shape) != _SERIES_AXES:
         raise UsageError(
             f'[model] name: "{model}" needs series, of kind "tensor" and shape [time, channels]',
-            hint='For a table take "logistic" or "mlp", for images "cnn". Texts as tokens have no model yet.',
+            hint='For a table take "logistic" or "mlp", for images "cnn".',
         )
     form, width = problem.contract.form, problem.shape[1]
     if problem.frozen or not isinstance(form, Series):

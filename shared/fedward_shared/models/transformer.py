@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedward_shared.contracts.arrays import Text
 from fedward_shared.contracts.study import ModelTerms
 from fedward_shared.errors import UsageError
 from fedward_shared.models.options import Options
@@ -100,11 +99,6 @@ def transformer(terms: ModelTerms, problem: Problem) -> Transformer:
     """
     known = ("width", "heads", "layers", "feedforward", "patch", "pooling", "activation")
     options = Options.of(terms, known)
-    if isinstance(problem.contract.form, Text) and not problem.frozen:
-        raise UsageError(
-            '[model] name: "transformer" does not read texts yet',
-            hint='For a text of form "bag" take "logistic" or "mlp"; tokens come with a later version.',
-        )
     channels = channels_of(terms.name, problem)
     encoder = Encoder(
         options.whole("width", 64, least=2, most=4096),

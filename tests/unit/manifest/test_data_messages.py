@@ -758,7 +758,10 @@ MISTAKES: tuple[tuple[str, str, Changes, tuple[str, ...]], ...] = (
         "n-grams of tokens",
         "text",
         (('form = "bag"', 'form = "tokens"'),),
-        ('[data.text] ngrams: is only for form = "bag"; leave it out',),
+        (
+            '[model] name: "logistic" does not read texts as tokens',
+            '[data.text] ngrams: is only for form = "bag"; leave it out',
+        ),
     ),
     (
         "too many buckets",
@@ -774,7 +777,10 @@ MISTAKES: tuple[tuple[str, str, Changes, tuple[str, ...]], ...] = (
             ("ngrams = 2", "# "),
             ("deterministic = false", "augment = { noise = 0.1 }\ndeterministic = false"),
         ),
-        ("[training.augment] noise: makes no sense for texts as tokens; leave the table out",),
+        (
+            '[model] name: "logistic" does not read texts as tokens',
+            "[training.augment] noise: makes no sense for texts as tokens; leave the table out",
+        ),
     ),
     (
         "follow-up in no unit of time",

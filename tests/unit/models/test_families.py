@@ -173,7 +173,7 @@ def test_data_of_another_kind_are_refused_with_a_hint(name: str, contract: str) 
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["cnn1d", "cnn_lstm", "gru", "lstm", "transformer"])
+@pytest.mark.parametrize("name", names())
 def test_texts_as_tokens_wait_for_their_models(name: str) -> None:
     text = DataContract(DataKind.TENSOR, CONTRACTS["vector"].label, form=Text("note", TextForm.TOKENS, length=8))
     with pytest.raises(UsageError, match=name) as caught:
