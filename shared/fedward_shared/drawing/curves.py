@@ -49,8 +49,11 @@ def calibration_plot(curves: Curves, *, title: str, outcome: str, number: int = 
     return chart.drawn()
 
 
-def decision_plot(named: Sequence[tuple[str, Curves]], *, title: str) -> Drawn:
-    """Net benefit of each model beside acting for all and for nobody; all for the same patients."""
+def decision_plot(named: Sequence[tuple[str, Curves]], *, title: str, main: int = 0) -> Drawn:
+    """Net benefit of each model beside acting for all and for nobody; all for the same patients.
+
+    That of number `main` has its interval drawn. A model's look is that of its number, as in other plots.
+    """
     decision = named[0][1].decision
     places = decision.thresholds
     values = [value for _, curves in named for value in curves.decision.model]
@@ -59,22 +62,22 @@ def decision_plot(named: Sequence[tuple[str, Curves]], *, title: str) -> Drawn:
     chart = Chart(
         Axis("threshold: act where the risk is at least", places[0], places[-1], percent=True),
         Axis("net benefit", bottom, top),
-        alt=f"Decision curves, {title}: {_told(named)}",
+        alt=f"Decision curves, {title}: {_told(*named[main])}",
+        width=620.0,
     )
     chart.line(list(zip(places, decision.everybody, strict=True)), Look(GREY, "6 3"), "act for all", width=1.5)
     chart.line([(places[0], 0), (places[-1], 0)], Look("#222", "1 3"), "act for nobody", width=1.5)
-    first = named[0][1].decision
+    first = named[main][1].decision
     if first.low:
-        chart.band(list(zip(places, first.low, strict=True)), list(zip(places, first.high, strict=True)), look(0))
+        chart.band(list(zip(places, first.low, strict=True)), list(zip(places, first.high, strict=True)), look(main))
     for number, (name, curves) in enumerate(named):
         chart.line(list(zip(places, curves.decision.model, strict=True)), look(number), name)
     return chart.drawn()
 
 
-def _told(named: Sequence[tuple[str, Curves]]) -> str:
-    decision = named[0][1].decision
+def _told(name: str, curves: Curves) -> str:
+    decision = curves.decision
     at = [index for index, value in enumerate(decision.model) if value > max(0.0, decision.everybody[index])]
-    name = named[0][0]
     if not at:
         return f"{name} is nowhere better than acting for all or for nobody."
     share = floor(100 * len(at) / len(decision.model))

@@ -87,14 +87,18 @@ def _index(judged: Judged) -> str:
     return f"{sum(found) / len(found):.3f}" if found else "–"
 
 
-def add_decisions(page: Page, outcome: Outcome, named: Mapping[str, Judged]) -> None:
-    """Decision curves of all of `named`, who are judged on the same patients."""
+def add_decisions(page: Page, outcome: Outcome, named: Mapping[str, Judged], main: str = "") -> None:
+    """Decision curves of all of `named`, who are judged on the same patients; `main` has its interval drawn."""
     page.heading("Decision curves: is acting on the risk better than treating all alike?")
     page.text(READ["decision"])
     drawn = {name: judged.curves for name, judged in named.items() if judged.curves}
+    number = list(drawn).index(main) if main in drawn else 0
     for index, first in enumerate(next(iter(drawn.values()), ())):
         title = curves_title(outcome, first)
-        page.svg(decision_plot([(name, curves[index]) for name, curves in drawn.items()], title=title or "all"), title)
+        if title:
+            page.subheading(title)
+        curves = [(name, each[index]) for name, each in drawn.items()]
+        page.svg(decision_plot(curves, title=title or "all patients", main=number))
 
 
 def add_horizons(page: Page, judged: Judged, outcome: Outcome) -> None:

@@ -46,10 +46,10 @@ def add_clinical(page: Page, made: Figures) -> None:
     add_discrimination(page, made)
     add_thresholds(page, one.pooled, one.outcome, study.evaluation)
     add_horizons(page, one.pooled, one.outcome)
-    add_calibration(page, one.outcome, {m.title: made.methods[m.key].pooled for m in made.compared.methods})
+    pooled = {m.title: made.methods[m.key].pooled for m in made.compared.methods}
+    add_calibration(page, one.outcome, pooled)
     _own_calibration(page, made)
-    ordered = [main, *(m for m in made.compared.methods if m.key != main.key)]
-    add_decisions(page, one.outcome, {m.title: made.methods[m.key].pooled for m in ordered})
+    add_decisions(page, one.outcome, pooled, main.title)
     add_subgroups(page, one, study.data.label.names)
     add_left_out(page, made)
     _privacy(page, made)

@@ -34,7 +34,7 @@ def add_data(page: Page, made: Figures) -> None:
     names = study.data.label.names
     training = made.compared.training_patients
     page.table(
-        ["hospital", "trained on", "tested on", *(f"tested: {name}" for name in names), "share in training"],
+        ["hospital", "trained on", "tested on", *(f"tested: {name}" for name in names), _share_of(made)],
         [
             [
                 site,
@@ -47,6 +47,13 @@ def add_data(page: Page, made: Figures) -> None:
         ],
         caption=f"Numbers of {study.data.unit}s; test {study.data.unit}s took no part in training.",
     )
+
+
+def _share_of(made: Figures) -> str:
+    if isinstance(made.one.outcome, SurvivalOutcome):
+        return "in training: event by the end"
+    names = made.compared.study.data.label.names
+    return f"in training: {names[1] if len(names) == 2 else 'each'}"  # noqa: PLR2004  # two classes
 
 
 def _share(made: Figures, site: str) -> str:
@@ -116,16 +123,13 @@ def add_left_out(page: Page, made: Figures) -> None:
         return
     page.text(READ["left_out"])
     sites = list(next(iter(made.left_out.values())).hospitals)
-    rows = []
-    for method in made.compared.leave_one_out:
-        summary = made.left_out[method.key]
-        rows.append([f"{method.title}: hospital left out", *(_left(summary, site) for site in sites)])
-    rows.append(
-        [
-            f"{made.main.title}: hospital took part",
-            *(estimate_text(made.at(made.main.key, s), stacked=True) for s in sites),
-        ]
-    )
+    apart, together = made.compared.leave_one_out, made.one.hospitals
+    rows = [[m.title, *(_left(made.left_out[m.key], site) for site in sites)] for m in apart]
+    rows.append([f"{made.main.title}: the hospital took part", *(_left(made.one, site) for site in sites)])
+    first = made.left_out[apart[0].key].hospitals
+    rows.append(["patients judged: left out", *(str(first[site].counts.patients) for site in sites)])
+    took = [str(together[site].counts.patients) if site in together else "0" for site in sites]
+    rows.append(["patients judged: took part", *took])
     page.table(["", *sites], rows, caption=f"{main_name(made.one.outcome)} with 95 % intervals", kind="figures")
 
 
