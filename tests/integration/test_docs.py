@@ -21,10 +21,11 @@ _BIN = Path(sys.executable).parent
 _PATIENCE = 120.0
 
 _STORIES = {
-    "federation": ("two-machines.md", "coordinator.md", "site.md", "dpo.md"),
+    "federation": ("two-machines.md", "coordinator.md", "export.md", "site.md", "dpo.md"),
     "research": ("researcher.md",),
     "audit": ("audit.md",),
     "data": ("data.md",),
+    "survival": ("survival.md",),
     "readme": ("../README.md",),
 }
 """Pages that go on where the page before them ended share a story."""

@@ -35,10 +35,15 @@ class FinishedStudy:
         return fingerprint(self.home.study_public())
 
 
-def finished_study(root: Path, text: str = "", *, down: frozenset[str] = frozenset({"west"})) -> FinishedStudy:
-    """A federation founded in `root`, and this study (default: two rounds of the usual one), trained by fake sites."""
+def finished_study(
+    root: Path, text: str = "", *, down: frozenset[str] = frozenset({"west"}), now: bool = False
+) -> FinishedStudy:
+    """A federation founded in `root`, and this study (default: two rounds of the usual one), trained by fake sites.
+
+    It is founded `now`, or at `NOW`.
+    """
     home = CoordinatorHome(root)
-    found(home, CoordinatorSettings("Cardiology group", ("localhost",), "127.0.0.1", 0, 0), _now())
+    found(home, CoordinatorSettings("Cardiology group", ("localhost",), "127.0.0.1", 0, 0), _moment(now=now))
     published = publish((text or study_text(rounds=2)).encode(), home.study_key(), Studies(home.studies_dir))
     finish(published.folder, down=down)
     return FinishedStudy(home, published.folder)
@@ -57,5 +62,5 @@ def finish(folder: StudyFolder, *, down: frozenset[str] = frozenset()) -> None:
     folder.stand(StudyState.DONE)
 
 
-def _now() -> datetime:
-    return datetime.fromtimestamp(NOW, UTC)
+def _moment(*, now: bool) -> datetime:
+    return datetime.now(UTC) if now else datetime.fromtimestamp(NOW, UTC)

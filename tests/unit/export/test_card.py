@@ -253,7 +253,7 @@ def test_figures_are_those_of_the_file(tmp_path_factory: pytest.TempPathFactory,
     path.write_text(json.dumps({"study": "ab", "simulation": True, **found}))
     expected = numbers_in(found)
     if not expected:
-        with pytest.raises(UsageError, match="0 figures"):
+        with pytest.raises(UsageError, match="no figure"):
             read_evaluation(path, "ab")
         return
     evaluation = read_evaluation(path, "ab")
@@ -280,6 +280,26 @@ def test_a_card_with_figures_tells_where_they_come_from(tmp_path: Path) -> None:
     assert "this program's vaults" in text
     assert "come from a simulation" in text
     assert "ANOTHER study" not in text
+
+
+def test_a_comparison_is_told_by_the_titles_of_its_methods_with_intervals(tmp_path: Path) -> None:
+    methods = [{"key": "dp3", "title": "FedAvg, ε = 3", "provenance": "the vaults of this program"}]
+    pooled = {"auc": {"dp3": 0.8912}, "interval": {"dp3": [0.871, 0.9101]}}
+    path = result(tmp_path, main="dp3", methods=methods, pooled=pooled, brier={"dp3": 0.13}, sites={"north": pooled})
+    evaluation = read_evaluation(path, CARD.identity.study)
+    assert dict(evaluation.figures) == {
+        "seeds": "0, 1",
+        "pooled · auc · FedAvg, ε = 3": "0.8912 (0.871 to 0.9101)",
+        "brier · FedAvg, ε = 3": "0.13",
+        "sites · north · auc · FedAvg, ε = 3": "0.8912 (0.871 to 0.9101)",
+    }
+    assert evaluation.provenance == (("FedAvg, ε = 3", "the vaults of this program"),)
+
+
+def test_of_a_large_comparison_the_card_shows_what_it_is_about(tmp_path: Path) -> None:
+    methods = [{"key": f"m{at}", "title": f"Way {at}"} for at in range(MOST_FIGURES + 9)]
+    path = result(tmp_path, main="m7", methods=methods, brier={method["key"]: 0.1 for method in methods})
+    assert dict(read_evaluation(path, "").figures) == {"brier · Way 7": "0.1"}
 
 
 def test_figures_of_another_study_are_told_as_such(tmp_path: Path) -> None:

@@ -209,7 +209,10 @@ def _performance(card: Card) -> Iterator[Note | Warned | Table]:
     else:
         kind = "a simulation" if found.simulation else "an evaluation"
         which = "of this study" if found.same_study else "of ANOTHER study"
-        yield Note(f"From {found.file}, {kind} {which}; its SHA-256 is {found.sha256}. Figures as they stand there.")
+        yield Note(
+            f"From {found.file}, {kind} {which}; its SHA-256 is {found.sha256}. Figures as they stand there, with "
+            "their intervals in brackets."
+        )
         if found.provenance:
             yield Table(("Scores", "Where they come from"), found.provenance)
         yield Table(("What", "Figure"), found.figures)
