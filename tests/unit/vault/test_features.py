@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from fedward_client.vault.training import features as module
-from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.dataset import Dataset, open_data_set
 from fedward_client.vault.training.features import features_of, with_features
 from fedward_client.vault.training.in_process import InlineTrainer
 from fedward_client.vault.training.session import Session
 from fedward_client.vault.training.trainer import Order
 from fedward_shared.contracts.round import Task
+from fedward_shared.contracts.study import Study
 from fedward_shared.errors import TrainingError, UsageError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
@@ -99,10 +100,12 @@ def test_features_of_another_shape_are_refused() -> None:
 
 def test_a_study_opens_once_trains_and_concludes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
-    monkeypatch.setattr(
-        "fedward_client.vault.training.session.with_features",
-        lambda *given: opened.append(1) or with_features(*given),
-    )
+
+    def counted(study: Study, data: Dataset, backbones: Path | None, device: torch.device) -> Dataset:
+        opened.append(study.name)
+        return with_features(study, data, backbones, device)
+
+    monkeypatch.setattr("fedward_client.vault.training.session.with_features", counted)
     session, first = Session(seeded), order(tmp_path)
     change = b"".join(session.run(first))
     assert len(change) == first.payload.nbytes
