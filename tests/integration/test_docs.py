@@ -24,6 +24,7 @@ _STORIES = {
     "federation": ("two-machines.md", "coordinator.md", "export.md", "site.md", "dpo.md"),
     "research": ("researcher.md",),
     "audit": ("audit.md",),
+    "clinician": ("clinician.md",),
     "data": ("data.md",),
     "survival": ("survival.md",),
     "readme": ("../README.md",),
