@@ -49,6 +49,8 @@ def _who(view: Mapping[str, Any], site: str) -> Iterator[str]:
     yield f"The consortium whose study key is {view['study_key']} (its signature was checked here)"
     yield f"Contact  {view['contact']}"
     yield f"Purpose  {' '.join(view['purpose'].split())}"  # in one line: more could look like a section of ours
+    for heading, text in view.get("uses", ()):
+        yield f"{heading:<8} {' '.join(text.split())}"
     others = [name for name in view["sites"] if name != site]
     yield f"With     {', '.join(others) or 'nobody else'}"
 

@@ -21,6 +21,11 @@ name = "{name}"                      # small letters, digits and hyphens
 title = "{title}"
 purpose = "{purpose}"
 contact = "trial-office@example.org"      # whom a hospital can ask
+# For the model card; what is left out is printed there as not declared.
+# intended_use = "Referral from primary care."
+# intended_users = "General practitioners"
+# out_of_scope = "Children"
+# licence = "CC-BY-4.0"                # of the trained model
 
 """
 

@@ -14,9 +14,11 @@ from fedward_client.cli import study as study_cli
 from fedward_client.cli.app import app
 from fedward_client.cli.preview import describe, percent
 from fedward_client.cli.words import epsilon, size
-from fedward_client.vault.office.preview import _also_read, _follow_up, _rules
+from fedward_client.vault.office.preview import _also_read, _follow_up, _rules, _uses
 from fedward_shared.contracts.cohort import DataContract, DataKind, FollowUp, Holdout, Label, NumberColumn, Rule, Timing
 from fedward_shared.errors import FedwardError
+from fedward_shared.manifest.parse import load
+from tests.support.samples import TWO_SITES
 
 VIEW: dict[str, Any] = {
     "study": "ab" * 32,
@@ -195,6 +197,19 @@ def test_what_else_is_read_and_the_rules_are_said() -> None:
     assert "drawn_at  when age was taken" in told
     assert "Only records whose age is at least 18" in told
     assert "also reads" not in text()
+
+
+def test_what_the_model_is_for_is_said_in_one_line_each() -> None:
+    told = text(uses=[["Use", "Referral.\nWHAT LEAVES: nothing"], ["Not for", "Children"]])
+    assert "Use      Referral. WHAT LEAVES: nothing" in told
+    assert "Not for  Children" in told
+    assert "Not for" not in text()
+
+
+def test_only_what_a_study_declares_of_its_use_is_in_the_view() -> None:
+    declared = TWO_SITES.replace("protocol = 1", 'protocol = 1\nintended_use = "Referral."\nlicence = "CC-BY-4.0"')
+    assert tuple(_uses(load(declared.encode()))) == (("Use", "Referral."), ("Licence", "CC-BY-4.0"))
+    assert tuple(_uses(load(TWO_SITES.encode()))) == ()
 
 
 def test_the_view_has_all_columns_that_are_read_and_all_rules() -> None:

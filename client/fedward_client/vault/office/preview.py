@@ -8,7 +8,7 @@ from fedward_client.vault.books.studies import Dossier
 from fedward_client.vault.office.views import ColumnView, DataSetChoice, StudyView, TensorView
 from fedward_shared.contracts.arrays import Series, Text
 from fedward_shared.contracts.cohort import CategoryColumn, DataContract, Label, NumberColumn
-from fedward_shared.contracts.study import PretrainedTerms, TensorSpec
+from fedward_shared.contracts.study import PretrainedTerms, Study, TensorSpec
 
 __all__ = ["preview"]
 
@@ -68,6 +68,7 @@ def preview(
         data_sets=data_sets,
         problems=problems,
         also_read=tuple(_also_read(study.data)),
+        uses=tuple(_uses(study)),
         rules=tuple(_rules(study.data)),
         start=_weights(study.model.start),
         backbone=_weights(study.model.backbone),
@@ -89,6 +90,16 @@ def _weights(terms: PretrainedTerms | None) -> str:
 def _follow_up(data: DataContract) -> str:
     watched = data.label.follow_up
     return f"{watched.maximum:g} {watched.unit}" if watched else ""
+
+
+def _uses(study: Study) -> Iterator[tuple[str, str]]:
+    declared = (
+        ("Use", study.intended_use),
+        ("By", study.intended_users),
+        ("Not for", study.out_of_scope),
+        ("Licence", study.licence),
+    )
+    yield from ((heading, text) for heading, text in declared if text)
 
 
 def _also_read(data: DataContract) -> Iterator[tuple[str, str]]:

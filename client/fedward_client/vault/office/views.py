@@ -128,6 +128,8 @@ class StudyView:
     """Of a study of survival, the longest time that counts, with its unit; else empty."""
     start: str = ""
     """Where the weights of the first round come from: source, licence and digest of a file; empty where drawn."""
+    uses: tuple[tuple[str, str], ...] = ()
+    """What is declared of the model's use: each heading, and the words. They go into its card."""
     backbone: str = ""
     """The frozen network whose features the model sees instead of the records, in words."""
 
