@@ -21,7 +21,7 @@ from fedward_server.export import onnx_graph
 from fedward_server.export.inputs import input_type
 from fedward_server.export.onnx_check import check_onnx, made_up
 from fedward_shared.contracts.cohort import DataContract, FollowUp, Label
-from fedward_shared.contracts.study import ModelTerms
+from fedward_shared.contracts.study import ModelTerms, PretrainedTerms
 from fedward_shared.errors import FedwardError, UsageError
 from fedward_shared.models.heads.head import Head, head_for
 from fedward_shared.models.registry import build, names, record_shape
@@ -84,6 +84,13 @@ def test_every_family_gives_the_same_scores(example: Example) -> None:
 @pytest.mark.parametrize("name", ["logistic", "mlp", "lstm"])
 def test_more_classes_have_a_score_each(name: str) -> None:
     assert_equal(terms_of(name), replace(contract_of(name), label=THREE))
+
+
+def test_with_a_backbone_the_graph_takes_its_features() -> None:
+    contract = replace(contract_of("cnn"), shape=(1, 16, 16))
+    terms = ModelTerms("logistic", seed=3, backbone=PretrainedTerms("scattering"))
+    assert record_shape(terms, contract) != contract.input_shape
+    assert_equal(terms, contract)
 
 
 @pytest.mark.parametrize("likelihood", ["logistic", "cloglog", "piecewise"])
