@@ -45,7 +45,7 @@ def as_html(card: Card) -> str:
         for part in section.parts:
             match part:
                 case Table(header, rows):
-                    page.table(header, rows)
+                    page.table(header, rows, kind="prose")
                 case Warned(text):
                     page.box(text)
                 case Note(text):
