@@ -65,10 +65,11 @@ def _benchmark(chosen: argparse.Namespace) -> None:
 
 
 def _chosen_cases(names: Sequence[str]) -> list[Case]:
+    from benchmarks.quality_arrays import ARRAYS
     from benchmarks.quality_survival import SURVIVAL
     from benchmarks.quality_tables import TABLES
 
-    known = {case.name: case for case in (*TABLES, *SURVIVAL)}
+    known = {case.name: case for case in (*TABLES, *SURVIVAL, *ARRAYS)}
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"there is no case {unknown[0]!r}", hint=f"There are: {', '.join(known)}")
     return [known[name] for name in names] if names else list(known.values())

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.imports_studies import CINC_NUMBERS
 from benchmarks.quality_cases import Aim, Case, Variant
 from benchmarks.quality_figures import area, brier, within
-from benchmarks.quality_studies import SPLIT, UNIT, import_sites, study_text, test_quarter
+from benchmarks.quality_studies import SPLIT, UNIT, import_sites, quarter_held_out, study_text
 from fedward_shared.recipes.schedules import Schedule
 
 __all__ = ["ALL_INPUTS", "FEW_INPUTS"]
@@ -178,7 +178,7 @@ def _import(study: str, data: Path, folder: Path, seed: int) -> Mapping[str, Pat
         for row in csv.DictReader(file):
             rows[next((unit.lower() for unit in _UNITS if row[unit] == "1"), "micu")].append(row)
     held = {
-        site: test_quarter([row[_LABEL] == "1" for row in own], seed, number)
+        site: quarter_held_out([row[_LABEL] == "1" for row in own], seed, number)
         for number, (site, own) in enumerate(rows.items())
     }
     return import_sites(folder, study, rows, held)

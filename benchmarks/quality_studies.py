@@ -17,7 +17,7 @@ from fedward_shared.recipes.schedules import Schedule
 from fedward_shared.version import PROTOCOL, VERSION
 from fedward_simulations.importing import import_into
 
-__all__ = ["SPLIT", "UNIT", "Terms", "import_sites", "study_text", "test_quarter"]
+__all__ = ["SPLIT", "UNIT", "Terms", "import_sites", "quarter_held_out", "study_text"]
 
 SPLIT, UNIT = "split", "unit"
 """Columns that are added to a source: the side that a row is on, and its patient."""
@@ -67,7 +67,7 @@ def study_text(name: str, model: Terms, data: Terms, sizes: Mapping[str, int], s
     )
 
 
-def test_quarter(classes: Sequence[int], seed: int, site: int) -> NDArray[np.bool_]:
+def quarter_held_out(classes: Sequence[int], seed: int, site: int) -> NDArray[np.bool_]:
     """Which rows of a site a seed holds out: at random a quarter of each class, as far as it goes."""
     rng, values = np.random.default_rng([seed, site]), np.asarray(classes)
     part, dealt = np.empty(len(values), dtype=np.int64), 0
