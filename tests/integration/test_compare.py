@@ -133,6 +133,13 @@ def processes_of(session: int) -> Sequence[int]:
     return found
 
 
+def wait_for_the_end_of(session: int) -> None:
+    limit = time.monotonic() + 30
+    while processes_of(session):
+        assert time.monotonic() < limit, "a process outlived the run"
+        time.sleep(0.05)
+
+
 @pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_run_that_is_killed_goes_on_and_its_workers_end_with_it(folder: Path, tmp_path: Path) -> None:
@@ -140,10 +147,7 @@ def test_a_run_that_is_killed_goes_on_and_its_workers_end_with_it(folder: Path, 
     wait_for(tmp_path, 1, running)
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
-    limit = time.monotonic() + 30
-    while processes_of(running.pid):
-        assert time.monotonic() < limit, "a worker outlived its parent"
-        time.sleep(0.05)
+    wait_for_the_end_of(running.pid)
     before = {path: path.stat().st_mtime_ns for path in finished(tmp_path)}
     assert before
     resumed = start(folder, tmp_path)
@@ -169,7 +173,7 @@ def test_ctrl_c_says_what_remains(folder: Path, tmp_path: Path) -> None:
     assert "of 12 cells are kept in" in out
     assert "Run the same command again to go on." in out
     assert "Traceback" not in errors
-    assert not processes_of(running.pid)
+    wait_for_the_end_of(running.pid)
 
 
 @pytest.mark.processes
