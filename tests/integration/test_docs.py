@@ -21,7 +21,7 @@ _BIN = Path(sys.executable).parent
 _PATIENCE = 120.0
 
 _STORIES = {
-    "federation": ("two-machines.md", "coordinator.md", "export.md", "site.md", "dpo.md"),
+    "federation": ("two-machines.md", "coordinator.md", "export.md", "site.md", "dpo.md", "transfer.md"),
     "research": ("researcher.md",),
     "audit": ("audit.md",),
     "clinician": ("clinician.md",),
