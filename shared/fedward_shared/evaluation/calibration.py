@@ -62,10 +62,16 @@ class Recalibration:
         """See the class."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = (weights @ self._positive) / (weights @ self._risk)
-            start = np.zeros(len(weights))
-            large, _ = self._fit(weights, start, np.ones(len(weights)), slope=False)
-            intercept, slope = self._fit(weights, np.nan_to_num(large), np.ones(len(weights)), slope=True)
+            large, _ = self._fit(weights, *self._start(weights, slope=False), slope=False)
+            intercept, slope = self._fit(weights, *self._start(weights, slope=True), slope=True)
         return np.stack([ratio, large, intercept, slope], axis=1)
+
+    def _start(self, weights: Floats, *, slope: bool) -> tuple[Floats, Floats]:
+        """The fit of all rows, from which that of a resample is a few steps away; 0 and 1 where there is none."""
+        one = np.ones(1)
+        a, b = self._fit(np.ones((1, len(self._risk))), 0 * one, one, slope=slope)
+        found = np.isfinite(a) & np.isfinite(b)
+        return np.full(len(weights), np.where(found, a, 0.0)[0]), np.full(len(weights), np.where(found, b, 1.0)[0])
 
     def _fit(self, weights: Floats, intercept: Floats, slope_start: Floats, *, slope: bool) -> tuple[Floats, Floats]:
         """Newton's method for every resample at once."""

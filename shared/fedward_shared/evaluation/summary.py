@@ -116,11 +116,14 @@ def summarise(
             told.setdefault(name, {}).update(found)
     middle = together[_middle([_main(model, outcome) for model in together])]
     draws = Draws(first.units, place)
+    whole = Judged(counts_of(first, outcome), told[""], curves_of(middle, outcome, terms.thresholds, draws))
     return Summary(
         outcome=outcome,
-        pooled=Judged(counts_of(first, outcome), told[""], curves_of(middle, outcome, terms.thresholds, draws)),
+        pooled=whole,
         hospitals={
-            site: Judged(
+            site: whole
+            if len(masks) == 1
+            else Judged(
                 counts_of(first.where(mask), outcome),
                 told[f"site {site}"],
                 _own_curves(middle.where(mask), outcome, terms.thresholds),
@@ -152,10 +155,11 @@ class _Parts:
         inside: Sequence[str],
     ) -> None:
         masks: dict[str, Bools | None] = {"": None}
-        masks |= {f"site {site}": mask for site, mask in sites.items()}
+        self._alone = [f"site {site}" for site in sites] if len(sites) == 1 else []  # all that is pooled
+        masks |= {f"site {site}": mask for site, mask in sites.items() if not self._alone}
         masks |= {f"group {name}": mask for name, mask in groups.items() if mask.any()}
         self._names = list(masks)
-        self._inside = [self._names.index(f"site {site}") for site in inside]
+        self._inside = [0 if self._alone else self._names.index(f"site {site}") for site in inside]
         self._models = [
             [Battery(model, mask, outcome, kind, thresholds) for mask in masks.values()] for model in models
         ]
@@ -170,15 +174,15 @@ class _Parts:
 
         (columns,) = estimates([[statistic(batteries) for batteries in self._models]], self._rows, draws)
         width = len(self._keys)
-        names = [*self._names, "within"]
-        return {
+        told = {
             name: {
                 key: value
                 for key, value in zip(self._keys, columns[start * width : (start + 1) * width], strict=False)
                 if value is not None
             }
-            for start, name in enumerate(names)
+            for start, name in enumerate([*self._names, "within"])
         }
+        return told | dict.fromkeys(self._alone, told[""])
 
     def _all(self, batteries: Sequence[Battery], weights: Floats) -> Floats:
         parts = [battery(weights) for battery in batteries]
