@@ -106,6 +106,7 @@ def run_grid(tasks: Sequence[Task], *, cache: Path, jobs: int | None = None, not
     """
     cache.mkdir(parents=True, exist_ok=True)
     grid = _Grid(tasks, Store(cache), jobs or len(os.sched_getaffinity(0)), notify)
+    Store(cache).tidy()
     grid.look()
     grid.train()
     return grid.ended()

@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from fedward_simulations.grid.result import DamagedError, Result, read_result, w
 __all__ = ["Store", "key_of"]
 
 _LAYOUT = 1
+_STALE_SECONDS = 3600
 
 
 def key_of(task: Task, manifests: Mapping[str, bytes]) -> str:
@@ -85,6 +87,13 @@ class Store:
         except DamagedError:
             self.discard(key)
             return False
+
+    def tidy(self) -> None:
+        """Removes what runs that were killed while they wrote left behind: what nobody has touched for an hour."""
+        for left in self.folder.glob("cells/*/.cell-*"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _place(self, key: str) -> Path:
         return self.folder / "cells" / key[:2] / key

@@ -1,5 +1,6 @@
 """A finished cell is never trained again, a changed one always is, and one that fails takes no other with it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -136,6 +137,19 @@ def test_a_damaged_result_is_told_and_trained_again(
     after = run_grid([task], cache=tmp_path, jobs=1, notify=states.append)
     assert (states[-1].redone, states[-1].reused, states[-1].finished) == (1, 0, 1)
     assert np.array_equal(after.results[task].model["linear.bias"], before.results[task].model["linear.bias"])
+
+
+def test_half_written_results_of_killed_runs_are_removed_and_fresh_ones_are_not(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    old, fresh = (tmp_path / "cells" / "ab" / f".cell-{name}" for name in ("old", "fresh"))
+    for place in (old, fresh):
+        place.mkdir(parents=True)
+        (place / "scores.npz").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    trained([Task(Bench.of(STUDY, folders), PLAIN)], tmp_path)
+    assert not old.exists()
+    assert fresh.exists()
 
 
 def test_a_cell_that_fails_is_named_and_the_others_go_on(folders: dict[str, Path], tmp_path: Path) -> None:
