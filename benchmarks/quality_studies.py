@@ -75,7 +75,7 @@ def quarter_held_out(classes: Sequence[int], seed: int, site: int) -> NDArray[np
         rows = rng.permutation(np.flatnonzero(values == value))
         part[rows] = (np.arange(len(rows)) + dealt) % _PARTS
         dealt += len(rows)
-    return part == 0
+    return np.equal(part, 0)
 
 
 def import_sites(

@@ -168,7 +168,7 @@ def test_lines_say_what_was_aimed_at_and_where_settings_come_from(told: Sequence
     assert federated["low"] <= federated["value"] <= federated["high"]
     assert federated["configuration"]["learning_rate"] == 2.0
     assert "five folds of its training rows" in federated["chosen"]
-    summaries = list(summary_lines(CASE, grouped(models)))
+    summaries = [json.loads(json.dumps(line, allow_nan=False)) for line in summary_lines(CASE, grouped(models))]
     aims = {(line["method"], line["epsilon"]): line["aims"] for line in summaries if line["aims"]}
     assert [aim["reached"] for aim in aims["federated", None]] == [True]
     assert aims["federated", 3.0][0]["why_not"] == "nothing ranks better than perfectly"
