@@ -28,7 +28,7 @@ def balanced_accuracy(run: Scores) -> float:
 
 
 def macro_f1(run: Scores) -> float:
-    """The mean over classes of F1, over the rows of all sites together; 0 for a class that is neither there nor found."""
+    """The mean over classes of F1, over the rows of all sites together; 0 for one never there nor found."""
     table = _confusions(run)
     both = table.sum(axis=0) + table.sum(axis=1)
     return float(np.mean(2 * np.diag(table) / np.maximum(both, 1)))

@@ -1,4 +1,4 @@
-"""Imports of the quality cases whose records are files: pictures as PNG, recordings as WFDB, beside a table of labels."""
+"""Imports of the quality cases whose records are files: PNG pictures and WFDB recordings, beside a table of labels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,18 @@ from fedward_client.importer.mapping_file import parse_mapping
 from fedward_client.importer.order import ImportOrder
 from fedward_simulations.importing import import_into
 
-__all__ = ["FILE", "LABEL", "Bools", "Indices", "Records", "Writer", "held_out_patients", "import_files", "write_png", "write_wfdb"]
+__all__ = [
+    "FILE",
+    "LABEL",
+    "Bools",
+    "Indices",
+    "Records",
+    "Writer",
+    "held_out_patients",
+    "import_files",
+    "write_png",
+    "write_wfdb",
+]
 
 FILE, LABEL = "file", "label"
 """Columns of the table: a record's file below ``files``, and its class."""
@@ -64,6 +76,18 @@ def import_files(
         order = ImportOrder(study.encode(), parse_mapping(_MAPPING), place, site)
         import_into(folder / "imports", site, partial(import_here, order))
     return {site: folder / "imports" / site for site in sites}
+
+
+def changed(study: str, *table: str, **values: float) -> str:
+    """study.toml with other values in one of its tables."""
+    import tomlkit
+
+    terms: Any = tomlkit.parse(study)
+    place = terms
+    for name in table:
+        place = place[name]
+    place.update(values)
+    return tomlkit.dumps(terms)
 
 
 def held_out_patients(units: Sequence[str], strata: Sequence[str], seed: int) -> Bools:

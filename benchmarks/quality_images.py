@@ -10,10 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality_cases import Aim, Case, Variant
+from benchmarks.quality_cases import FEDERATED, Aim, Case, Variant
 from benchmarks.quality_decisions import balanced_accuracy, macro_f1, most_likely
 from benchmarks.quality_figures import accuracy, area, brier
-from benchmarks.quality_files import FILE, LABEL, Indices, Records, held_out_patients, import_files, write_png
+from benchmarks.quality_files import (
+    FILE,
+    LABEL,
+    Indices,
+    Records,
+    changed,
+    held_out_patients,
+    import_files,
+    write_png,
+)
 from benchmarks.quality_studies import SPLIT, UNIT, study_text
 from fedward_shared.recipes.schedules import Schedule
 from fedward_simulations.partition import dirichlet_sites, even_sites
@@ -36,11 +45,9 @@ def _scattering(**options: object) -> Tables:
 
 
 _FILMS_MODEL: Tables = {"name": "logistic", "backbone": _scattering(J=2, L=4, log=True, normalise="group")}
+_CNN_RATE = 0.05
 _CNN: Tables = {"name": "cnn", "options": {"channels": [16, 32], "hidden": 64}}
-_CELLS_MODEL: Tables = {
-    "name": "logistic",
-    "backbone": _scattering(J=2, L=4, log=True, normalise="reference", pool="average"),
-}
+_CELLS_MODEL: Tables = {"name": "logistic"}
 
 
 def _data(names: tuple[str, ...], channels: int) -> Tables:
@@ -61,23 +68,22 @@ def _films_study(model: Tables, schedule: Schedule) -> str:
 @lru_cache(maxsize=8)
 def _films(epsilon: float) -> tuple[Variant, ...]:
     if epsilon < inf:
-        return (Variant("40 steps", _films_study(_FILMS_MODEL, Schedule(40, 1, 0.05, "sgd", 10, 15.0))),)
+        return (Variant("40 steps", _films_study(_FILMS_MODEL, Schedule(40, 1, 0.15, "sgd", 10, 15.0))),)
     return (Variant("Adam", _films_study(_FILMS_MODEL, Schedule(20, 10, 0.003, "adam", 5))),)
 
 
 @lru_cache(maxsize=8)
-def _films_cnn(epsilon: float) -> tuple[Variant, ...]:
-    if epsilon < inf:
-        return (Variant("40 steps", _films_study(_CNN, Schedule(40, 1, 1.0, "sgd", 10, 1.0))),)
-    return (Variant("Adam", _films_study(_CNN, Schedule(20, 10, 0.003, "adam", 5))),)
+def _films_cnn(_epsilon: float) -> tuple[Variant, ...]:
+    study = _films_study(_CNN, Schedule(20, 10, 0.003, "adam", 5))
+    for site in _SITES:
+        study = changed(study, "sites", site, sampling_rate=_CNN_RATE, normaliser=_CNN_RATE * _FILMS_SIZES[site])
+    return (Variant("Adam", study),)
 
 
 @lru_cache(maxsize=8)
 def _cells(epsilon: float) -> tuple[Variant, ...]:
     data = _data(("red cell", "white cell", "platelet"), 3)
-    schedule = (
-        Schedule(30, 1, 0.3, "sgd", 10, 5.0) if epsilon < inf else Schedule(20, 10, 0.01, "adam", 5)
-    )
+    schedule = Schedule(30, 1, 0.3, "sgd", 10, 5.0) if epsilon < inf else Schedule(20, 10, 0.01, "adam", 5)
     return (Variant("declared", study_text("blood-cells", _CELLS_MODEL, data, _CELLS_SIZES, schedule)),)
 
 
@@ -120,7 +126,7 @@ _FILMS_PROTOCOL = (
     "(each class spread by a Dirichlet draw, concentration 1), the median counts"
 )
 _FILMS_NOTES = (
-    "the test films look different from the others: AUC by cross-validation on training films is above .99 for every model tried",
+    "the test films look different: by cross-validation on training films every model tried has an AUC above .97",
     "each film counts as a patient: the set does not tell which films are of the same child",
 )
 
@@ -147,7 +153,8 @@ CHEST_FILMS_CNN = Case(
     splits=True,
     variants=_films_cnn,
     figures={"AUC": area, "accuracy": accuracy, "Brier": brier},
-    methods=("federated",),
+    methods=(FEDERATED,),
+    epsilons=(inf,),
     baselines=(),
     notes=_FILMS_NOTES,
 )
@@ -157,8 +164,8 @@ BLOOD_CELLS = Case(
     title="Red cells, white cells and platelets, 28 x 28 in colour (BCCD; four made-up hospitals)",
     protocol="five random splits: a quarter of each hospital's smears judges, with all of their cells, the median over "
     "splits counts",
-    chosen="wavelets (2 scales, 4 directions, averaged over the picture), rounds, rate and clip norm by five-fold "
-    "cross-validation, by smear, on the training cells of the first split",
+    chosen="plain pixels instead of wavelets (which did no better), rounds, rate and clip norm by cross-validation, by "
+    "smear, on the training cells of the first split",
     imports=_import_cells,
     splits=True,
     variants=_cells,
