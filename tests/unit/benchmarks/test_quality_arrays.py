@@ -30,7 +30,7 @@ def _films(data: Path) -> None:
         arrays[f"{part}_images"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         arrays[f"{part}_labels"] = (np.arange(count) % 2).astype(np.uint8)[:, None]
     (data / "pneumoniamnist").mkdir()
-    np.savez(data / "pneumoniamnist" / "pneumoniamnist_rebuilt.npz", **arrays)
+    np.savez(data / "pneumoniamnist" / "pneumoniamnist_rebuilt.npz", allow_pickle=False, **arrays)
 
 
 def _cells(data: Path) -> None:
