@@ -26,6 +26,7 @@ _STORIES = {
     "audit": ("audit.md",),
     "clinician": ("clinician.md",),
     "data": ("data.md",),
+    "models": ("models.md",),
     "survival": ("survival.md",),
     "readme": ("../README.md",),
 }

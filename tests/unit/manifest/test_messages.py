@@ -202,7 +202,13 @@ MISTAKES: tuple[tuple[str, Changes, tuple[str, ...]], ...] = (
             ('name = "logistic"', 'name = "mlp"'),
             ("[model.options]\n", "[model.options]\nhiden = [8]\n"),
         ),
-        (("[model.options] hiden (line 14): the model mlp has no such option; it knows hidden, activation"),),
+        (
+            (
+                "[model.options] hiden (line 14): the model mlp has no such option; it knows hidden, activation, "
+                "normalise, residual, wide, output_scale, embedding, bins, cuts, waves, frequency, trainable, "
+                "expected_share"
+            ),
+        ),
     ),
     (
         "model that does not fit",
