@@ -65,7 +65,7 @@ MODELS: dict[str, tuple[str, dict[str, Scalar | tuple[Scalar, ...]]]] = {
     "hazard": ("survival", {"intervals": 4, "hidden": (6,)}),
     "cnn": ("image", {"channels": (4, 8), "groups": 2, "hidden": 6}),
     "resnet18": ("image", {"width": 4, "groups": 2}),
-    "vgg": ("image", {"width": 2, "groups": 2, "hidden": 6}),
+    "vgg": ("image", {"width": 4, "groups": 2, "hidden": 32}),
     "lstm": ("series", {"hidden": 5}),
     "gru": ("series", {"hidden": 5, "layers": 2}),
 }
