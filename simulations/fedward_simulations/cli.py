@@ -271,6 +271,7 @@ def audit(
         int, typer.Option("--shadows", min=0, help="Shadow models of the membership attack; 0: leave it out.")
     ] = 16,
     seed: Annotated[int, typer.Option("--seed", help="UNSAFE: all randomness follows from it.")] = 0,
+    backbones: _BackbonesOption = None,
 ) -> None:
     """Attack the study's own private step and see whether it leaks more than it claims. Exit code 1 if it does.
 
@@ -284,7 +285,7 @@ def audit(
     if shadows and shadows < _FEWEST_SHADOWS:
         raise UsageError(f"{shadows} shadow models are too few", hint=f"Take {_FEWEST_SHADOWS} or more, or 0 for none.")
     manifest = read_limited(study, LARGEST_MANIFEST)
-    attack(Request(manifest, data or study.parent / "data", site, out, draws, canaries, shadows, seed))
+    attack(Request(manifest, data or study.parent / "data", site, out, draws, canaries, shadows, seed, backbones))
     next_step(
         f"fedward-sim audit {study} --draws {10 * draws}",
         "a closer look; only more draws bring the lower bounds nearer to the claims",

@@ -51,7 +51,7 @@ class Canaries:
     ) -> Canaries:
         """Canaries for this model and contract; `site` lends a real patient's record to the mislabelled one."""
         labels = labels_tried(contract.label)
-        candidates = _candidates(contract.input_shape, seed)
+        candidates = _candidates(tuple(site.records.shape[1:]), seed)
         found = [pull for record in candidates for label in labels if (pull := _pull(model, head, record, label))]
         strongest, weakest = (choose(found, key=lambda one: one.norm) for choose in (max, min))
         rows = max(2, contract.records_per_patient) * _ALIGNED_TIMES

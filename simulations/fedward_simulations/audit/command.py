@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from rich.console import Console
 
 from fedward_client.vault.training.dataset import open_data_set
+from fedward_client.vault.training.features import with_features
 from fedward_shared.console import say
 from fedward_shared.errors import FedwardError, UsageError
 from fedward_shared.manifest.parse import load, study_hash
@@ -52,6 +54,7 @@ class Request:
     canaries: int
     shadows: int
     seed: int
+    backbones: Path | None = None
 
 
 def audit(request: Request) -> Outcome:
@@ -66,7 +69,7 @@ def audit(request: Request) -> Outcome:
     site = request.site or study.site_names[0]
     step = AuditedStep(study, site, seed=request.seed)
     folders = site_folders(request.data, study.site_names)
-    parts = {name: open_data_set(folder, study.data).train for name, folder in folders.items()}
+    parts = {name: _training_rows(study, folder, request.backbones) for name, folder in folders.items()}
     request.out.mkdir(parents=True, exist_ok=True)
     say("UNSAFE: a simulation with seeded randomness. It protects nobody, and no ledger knows of it.")
     begun = time.perf_counter()
@@ -131,6 +134,12 @@ class _Bench:
             )
             found[way] = attack(shadows, seed=request.seed)
         return found
+
+
+def _training_rows(study: Study, folder: Path, backbones: Path | None) -> Part:
+    """As the vault's model sees them: with a backbone, features in place of records."""
+    data = open_data_set(folder, study.data)
+    return with_features(study, data, backbones, torch.device("cpu")).train
 
 
 def _outcome(

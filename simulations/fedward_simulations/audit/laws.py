@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from fedward_shared.models.registry import build
+from fedward_shared.models.registry import build, record_shape
 from fedward_simulations.audit.canaries import Canaries
 from fedward_simulations.audit.checks import Finding, batch_sizes, chosen_alone, contribution, fresh_noise, noise_law
 from fedward_simulations.audit.releases import AuditedStep, Setting
@@ -40,7 +40,7 @@ class Laws:
 
     def __init__(self, step: AuditedStep, canaries: Canaries, *, draws: int, advance: Callable[[int], None]) -> None:
         self._step, self._canaries, self._draws, self._advance = step, canaries, draws, advance
-        self._nobody = Cohort.nobody(step.study.data.input_shape)
+        self._nobody = Cohort.nobody(record_shape(step.study.model, step.study.data))
         self._columns = _columns(step)
         self._noise_draws = max(8, min(draws, _MOST_VALUES // len(self._columns)))
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedward_shared.models.heads.head import head_for
-from fedward_shared.models.registry import build
+from fedward_shared.models.registry import build, record_shape
 from fedward_simulations.audit.bounds import family_epsilon
 from fedward_simulations.audit.canaries import Canaries
 from fedward_simulations.audit.checks import Finding
@@ -122,7 +122,7 @@ class _Audit:
         study = step.study
         self._step, self._draws, self._advance = step, draws, advance
         self._site = site
-        self._nobody = Cohort.nobody(study.data.input_shape)
+        self._nobody = Cohort.nobody(record_shape(study.model, study.data))
         model = build(study.model, study.data)
         self._canaries = Canaries.design(
             model, head_for(study.model, study.data), study.data, site, step.clip_norm, seed=seed

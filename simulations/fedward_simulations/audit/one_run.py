@@ -25,7 +25,7 @@ from torch import nn
 from fedward_client.vault.training.local_round import stepper_for
 from fedward_shared.errors import TrainingError
 from fedward_shared.models.heads.head import Head, head_for
-from fedward_shared.models.registry import build
+from fedward_shared.models.registry import build, record_shape
 from fedward_shared.privacy.randomness.noise import KeystreamSource
 from fedward_shared.privacy.step import PrivateStepper
 from fedward_simulations.audit.bounds import gaussian_mu
@@ -135,7 +135,7 @@ def run_black_box(
     """
     study = step.study
     coins = _coins(canaries, seed + 1)
-    records = random_records(study.data.input_shape, canaries, scale=1.0, seed=seed)
+    records = random_records(record_shape(study.model, study.data), canaries, scale=1.0, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     tried = torch.tensor(labels_tried(study.data.label))
     labels = tried[torch.randint(0, len(tried), (canaries,), generator=generator)]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedward_simulations.audit.bounds import largest_true_positive_rate, trade_off
-from fedward_simulations.audit.membership import RATES
 from fedward_simulations.audit.drawing import figure, svg
+from fedward_simulations.audit.membership import RATES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,6 +14,7 @@ from fedward_simulations.audit.command import Request, audit
 from fedward_simulations.audit.report import LOW_IS_NO_EVIDENCE
 from fedward_simulations.cli import app
 from tests.support.cohorts import write_table
+from tests.support.frozen import frozen_study, write_pictures
 from tests.support.samples import TWO_SITES
 from tests.support.training_orders import NO_PRIVACY
 
@@ -104,3 +105,14 @@ def test_what_cannot_be_audited_is_said(desk: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["audit", str(desk / "study.toml"), "--shadows", "2"])
     assert isinstance(done.exception, UsageError)
     assert "too few" in done.exception.message
+
+
+def test_a_study_on_frozen_features_is_attacked_where_its_patients_are_seen(tmp_path: Path) -> None:
+    text = frozen_study()
+    (tmp_path / "study.toml").write_text(text)
+    for seed, site in enumerate(("north", "south")):
+        write_pictures(tmp_path / "data" / site, text, seed=seed)
+
+    outcome = audit(request_at(tmp_path, tmp_path / "audit", text=text, shadows=2))
+
+    assert outcome.violations == []
