@@ -199,7 +199,7 @@ _PROTOCOL = (
 _NOTES = (
     "one hospital's four kinds of intensive care stand for four sites",
     "set a of the challenge only, in its table of firsts, lasts and extremes, without scores that hold the outcome",
-    "most rows that judge had a say in inputs, bands and schedules, which were chosen on the training rows of one split",
+    "most rows that judge had a say in inputs, bands and schedules, chosen on the training rows of one split",
 )
 
 ALL_INPUTS = Case(

@@ -134,8 +134,8 @@ TCGA = Case(
     variants=_declared,
     figures={"C-index": c_index},
     aims=(Aim(0.847),),
-    shortfall="cross-validation on training patients prefers a Cox model that is stopped early to one that is fitted to "
-    "the end; on these 222 patients the latter happens to be better, as the plain baseline shows. The interval is wide, "
+    shortfall="cross-validation on training patients prefers a Cox model that is stopped early to one fitted to "
+    "the end; on these 222 patients the latter happens to be better, as the plain baseline shows. Its interval is wide "
     "and nothing was tuned on them",
     notes=(
         "12 patients are censored at time 0 and are kept, as FLamby keeps them: they take part in no pair",
