@@ -54,7 +54,7 @@ def _electrocardiograms(epsilon: float) -> tuple[Variant, ...]:
     if epsilon < inf:
         study = study_text("electrocardiograms", _rocket(500), data, _PTBXL_SIZES, Schedule(20, 1, 0.3, "sgd", 5, 6.0))
         return (Variant("500 kernels", study),)
-    study = study_text("electrocardiograms", _rocket(1000), data, _PTBXL_SIZES, Schedule(40, 10, 0.01, "sgd", 5))
+    study = study_text("electrocardiograms", _rocket(1000), data, _PTBXL_SIZES, Schedule(100, 10, 0.03, "sgd", 5))
     return (Variant("1,000 kernels", changed(study, "training", momentum=0.9)),)
 
 
@@ -106,12 +106,17 @@ ELECTROCARDIOGRAMS = Case(
     protocol="five random splits by patient: a quarter of each site's normal and other patients judges, the median "
     "over splits counts",
     chosen="number of kernels by five-fold cross-validation by patient on the 299 records of PTB-XL's folds 1 to 8 "
-    "that are here; rounds, rate and clip norm on the training records of the first split",
+    "that are here; rounds, rate and clip norm on the training records of the first split (without privacy twice: a "
+    "first choice, 40 rounds at rate 0.01, had a median AUC of .8905 on test records, and was the longest of "
+    "those tried; then ten more were compared on the same training records, of which this is the shortest of the best)",
     imports=_import_electrocardiograms,
     splits=True,
     variants=_electrocardiograms,
     figures={"AUC": area, "within": within, "Brier": brier},
     aims=(Aim(0.90),),
+    shortfall="few records: splits differ by more than what is missing, and the same study with all rows in one place "
+    "falls short, too; logistic regression on the same features gets there, its inputs standardised by the pooled rows, "
+    "which no site knows",
     notes=(
         "few records: about 104 judge in each split, and an interval of ± .06 is usual",
         (
