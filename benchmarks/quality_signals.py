@@ -115,7 +115,7 @@ ELECTROCARDIOGRAMS = Case(
     figures={"AUC": area, "within": within, "Brier": brier},
     aims=(Aim(0.90),),
     shortfall="few records: splits differ by more than what is missing, and the same study with all rows in one place "
-    "falls short, too; logistic regression on the same features gets there, its inputs standardised by the pooled rows, "
+    "falls short, too; logistic regression on the same features gets there, with inputs standardised by pooled rows, "
     "which no site knows",
     notes=(
         "few records: about 104 judge in each split, and an interval of ± .06 is usual",
