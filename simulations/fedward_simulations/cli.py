@@ -18,7 +18,7 @@ _STUDY = "study.toml"
 _FEWEST_SHADOWS = 4
 
 _StartOption = Annotated[
-    Path | None, typer.Option("--start", help="The weights that the study starts from, where it has a [model.start].")
+    Path | None, typer.Option("--start", help="The weights that the study starts from, where it has a \\[model.start].")
 ]
 _BackbonesOption = Annotated[
     Path | None,
@@ -59,7 +59,7 @@ def scenario(
 @app.command(name="import")
 def import_file(
     source: Annotated[
-        str, typer.Argument(help="A file or folder; left out: the mapping's [source].", show_default=False)
+        str, typer.Argument(help="A file or folder; left out: the mapping's \\[source].", show_default=False)
     ] = "",
     *,
     contract: Annotated[Path, typer.Option("--contract", help="The study file that says what fits.")],
@@ -79,8 +79,10 @@ def import_file(
     from fedward_client.cli.import_order import order_of
     from fedward_client.importer.importing import import_here
     from fedward_client.importer.order import Limits
-    from fedward_simulations.importing import import_into
+    from fedward_shared.files import read_limited
+    from fedward_simulations.importing import check_site, import_into
 
+    check_site(read_limited(contract, LARGEST_MANIFEST), site)
     order = order_of(
         source, contract, site, mapping=mapping, separator="", limits=Limits(max_rejected=max_rejected), dry_run=False
     )
@@ -191,8 +193,8 @@ def pretrain(
         Path, typer.Option("--data", help="PUBLIC or simulated data: an import, or a folder with one import a site.")
     ],
     out: Annotated[Path, typer.Option("--out", help="The file of weights to write.")] = Path("start.safetensors"),
-    source: Annotated[str, typer.Option("--source", help="Where the data come from, for [model.start].")] = "",
-    licence: Annotated[str, typer.Option("--licence", help="Their licence, for [model.start].")] = "",
+    source: Annotated[str, typer.Option("--source", help="Where the data come from, for \\[model.start].")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="Their licence, for \\[model.start].")] = "",
     epochs: Annotated[int, typer.Option("--epochs", min=1, max=10_000, help="Passes over the data.")] = 20,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Records of a minibatch.")] = 64,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0, help="Of Adam.")] = 1e-3,

@@ -15,7 +15,7 @@ from fedward_shared.errors import FedwardError, UsageError
 if TYPE_CHECKING:
     from fedward_client.importer.report import ImportReport
 
-__all__ = ["import_into", "site_folders"]
+__all__ = ["check_site", "import_into", "site_folders"]
 
 _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -49,6 +49,20 @@ def _imported(data: Path, site: str, importer: Callable[[Path], ImportReport]) -
         shutil.rmtree(data / site, ignore_errors=True)
         report.folder.rename(data / site)
     return report
+
+
+def check_site(study: bytes, site: str) -> None:
+    """Whether `site` is one of the study's.
+
+    Raises:
+        UsageError: it is not; those that there are, are named.
+        StudyFileError: the study file is wrong.
+    """
+    from fedward_shared.manifest.parse import load
+
+    names = load(study).site_names
+    if site not in names:
+        raise UsageError(f"{site!r} is no site of the study", hint=f"Its sites are: {', '.join(names)}")
 
 
 def site_folders(data: Path, sites: tuple[str, ...]) -> dict[str, Path]:

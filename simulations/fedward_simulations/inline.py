@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from fedward_client.imported import read_record
+from fedward_client.vault.backbones import has_weights
 from fedward_client.vault.books.books import Books
 from fedward_client.vault.books.store import Store
 from fedward_client.vault.books.studies import StudyState
@@ -36,6 +37,7 @@ from fedward_shared.crypto.keys import new_signing_key, public_bytes
 from fedward_shared.crypto.round_key import certify
 from fedward_shared.crypto.signing import Purpose, sign
 from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
+from fedward_shared.manifest.contract import contract_digest
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.models.start import first_weights
 from fedward_shared.wire.codec import StudyOffer
@@ -90,7 +92,8 @@ def run_inline(
         files: weights that the study names, where it names any.
 
     Raises:
-        UsageError: a site of the study has no import, or weights that the study names are missing or other ones.
+        UsageError: a site of the study has no import, or one under another contract; or weights that the study names
+            are missing or other ones.
         FedwardError: training failed at a site; its own error, which a real coordinator would not see.
     """
     study, given = load(manifest), files or ModelFiles()
@@ -100,6 +103,7 @@ def run_inline(
             f"there are no imported data for {', '.join(missing)}",
             hint="Each site of the study needs a folder of its own name, made by: fedward-sim import",
         )
+    _check_data(study, folders, given)
     keys = _Consortium(manifest)
     with ExitStack() as held:
         sites = {
@@ -258,6 +262,24 @@ class _Site:
 
 def _failures(sites: Mapping[str, _Site]) -> Callable[[str], Exception | None]:
     return lambda name: sites[name].trainer.failure
+
+
+def _check_data(study: Study, folders: Mapping[str, Path], files: ModelFiles) -> None:
+    """What a vault would refuse without a word to the coordinator is said here before the first round."""
+    digest = contract_digest(study.data).hex()
+    for site in study.site_names:
+        if read_record(folders[site]).contract_digest != digest:
+            raise UsageError(
+                f"{folders[site]} was imported under another data contract than the study's",
+                hint=f"Import it again with this study: fedward-sim import --contract STUDY --site {site}",
+            )
+    backbone = study.model.backbone
+    if backbone is not None and not has_weights(study, files.backbones):
+        looked = "no folder was given" if files.backbones is None else f"{files.backbones} does not hold them"
+        raise UsageError(
+            f"the weights of the backbone {backbone.name} are needed, and {looked}",
+            hint=f"Give --backbones DIR, where DIR holds {backbone.sha256}.safetensors.",
+        )
 
 
 def _check_delivered(conclusion: Conclusion) -> None:

@@ -16,15 +16,17 @@ from fedward_client.importer.importing import import_here
 from fedward_client.importer.order import ImportOrder
 from fedward_client.importer.tensors import write_tensor_set
 from fedward_client.vault.training.dataset import open_data_set
-from fedward_shared.errors import FedwardError, StudyFailedError, UsageError
+from fedward_shared.errors import FedwardError, UsageError
 from fedward_shared.manifest.parse import load
 from fedward_shared.manifest.resolve import published
 from fedward_shared.privacy.accounting import epsilon
 from fedward_shared.privacy.events import SampledGaussian
 from fedward_simulations.baselines import without_privacy
 from fedward_simulations.cli import app
-from fedward_simulations.importing import import_into
+from fedward_simulations.importing import check_site, import_into
 from fedward_simulations.inline import run_inline
+from fedward_simulations.model_files import ModelFiles
+from tests.support.frozen import frozen_study, write_pictures
 from tests.support.samples import TWO_SITES
 
 SITES = {"north": 150, "south": 100}
@@ -149,10 +151,39 @@ def test_an_error_in_training_is_told_at_once(data: Path, tmp_path: Path) -> Non
         run_inline(published(TWO_SITES.encode()), given, seed=0, reports=tmp_path)
 
 
-def test_data_of_another_contract_are_refused_by_the_vaults_own_admission(data: Path, tmp_path: Path) -> None:
-    other = published(TWO_SITES.replace("centre = 54", "centre = 55").encode())
-    with pytest.raises(StudyFailedError, match="no data were imported under the study's contract"):
+def test_data_of_another_contract_are_told_before_the_first_round(data: Path, tmp_path: Path) -> None:
+    other = published(full_batch(TWO_SITES.replace("centre = 54", "centre = 55")))
+    assert b"centre = 55" in other
+    with pytest.raises(UsageError, match="north was imported under another data contract"):
         run_inline(other, folders(data), seed=0, reports=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backbones_missing_weights_are_told_before_the_first_round(tmp_path: Path) -> None:
+    tables = f"""[model.backbone]
+name = "resnet18"
+sha256 = "{"0" * 64}"
+source = "nowhere"
+licence = "none"
+
+[model.backbone.options]
+side = 32
+"""
+    text = frozen_study(tables)
+    for site in SITES:
+        write_pictures(tmp_path / "data" / site, text)
+    for backbones, told in ((None, "no folder was given"), (tmp_path / "nowhere", "nowhere does not hold them")):
+        with pytest.raises(UsageError, match=told):
+            run_inline(
+                published(text.encode()), folders(tmp_path / "data"), seed=0, reports=tmp_path / "reports",
+                files=ModelFiles(backbones=backbones),
+            )  # fmt: skip
+
+
+def test_an_import_for_no_site_of_the_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'west' is no site of the study") as failure:
+        check_site(TWO_SITES.encode(), "west")
+    assert "north, south" in failure.value.hint
 
 
 def test_a_site_without_data_is_named(data: Path, tmp_path: Path) -> None:

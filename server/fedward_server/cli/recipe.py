@@ -28,7 +28,7 @@ def recipe(
         str, typer.Option("--strategy", help="fedavg, fedprox, fedadam, fedyogi or fedavgm.")
     ] = "fedavg",
 ) -> None:
-    """Print tested settings for a model: the tables from [sites] to [limits], ready to paste into a study file."""
+    """Print tested settings for a model, from its sites to its limits: lines to paste into a study file."""
     from fedward_shared.recipes.recipe import recipe as find
     from fedward_shared.recipes.tables import recipe_tables
 

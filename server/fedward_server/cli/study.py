@@ -141,7 +141,7 @@ def publish(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--start", help="The weights that the study starts from, where it has a [model.start]."),
+        typer.Option("--start", help="The weights that the study starts from, where it has a \\[model.start]."),
     ] = None,
 ) -> None:
     """Complete a study file, sign it with the study key and offer it to its sites. Its hash names it from then on."""

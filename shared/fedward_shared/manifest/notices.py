@@ -8,6 +8,8 @@ from fedward_shared.contracts.arrays import Series, Signal
 from fedward_shared.contracts.cohort import DataContract, NumberColumn
 from fedward_shared.contracts.study import Study
 from fedward_shared.errors import UsageError
+from fedward_shared.recipes.recipe import recipe
+from fedward_shared.recipes.schedules import FAMILIES
 from fedward_shared.units import conversion, is_concentration, known
 from fedward_shared.units.substances import SUBSTANCES, substance_key
 
@@ -28,7 +30,7 @@ def warnings(study: Study) -> tuple[str, ...]:
         found.append("[privacy] unsafe_no_privacy is true: ε is infinite, and sites refuse it unless their policy says")
     if (study.privacy.target_epsilon or 0.0) > _TAXED:
         found.append(f"[privacy] target_epsilon is {study.privacy.target_epsilon:g}; above 10 protects very little")
-    found += [*_cohort(study.data), *_units(study.data), *_after_time_zero(study.data)]
+    found += [*_cohort(study.data), *_units(study.data), *_after_time_zero(study.data), *_few_patients(study)]
     if study.strategy.name == "fedprox" and study.training.proximal_mu == 0:
         found.append("[strategy] fedprox with [training] proximal_mu = 0 is the same as fedavg")
     for name, site in study.sites.items():
@@ -46,6 +48,14 @@ def _cohort(data: DataContract) -> Iterator[str]:
         yield "[data] has no patient column: the unit of privacy is the record, not the patient"
     if data.split_column is None:
         yield "[data] has neither split nor holdout: all patients are trained on, and none is left to test with"
+
+
+def _few_patients(study: Study) -> Iterator[str]:
+    """A family that has more weights than so few patients can teach under noise."""
+    if study.privacy.unsafe_no_privacy or study.model.backbone is not None or study.model.name not in FAMILIES:
+        return
+    sizes = {name: site.size for name, site in study.sites.items()}
+    yield from (f"[model] {said}" for said in recipe(study.model.name, sizes).warnings)
 
 
 def _units(data: DataContract) -> Iterator[str]:

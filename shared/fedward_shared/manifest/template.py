@@ -189,7 +189,7 @@ def template(kind: str = "", model: str = "") -> str:
     purpose = f"Find out whether two hospitals together {found.aim} better than each alone."
     body = found.body if model in ("", found.model) else _with_model(found.body, model)
     name = model or found.model
-    terms = training_terms(recipe(name, dict(zip(("north", "south"), found.sizes, strict=True))), augment=found.augment)
+    terms = training_terms(recipe(name, _sizes(found.sizes, FAMILIES[name].fewest)), augment=found.augment)
     text = head(found.name, found.title, purpose) + body + terms
     if model:
         _check_fits(text, chosen, model)
@@ -222,6 +222,12 @@ def training_terms(found: Recipe | None = None, *, augment: str = _OTHERS) -> st
         clip=chosen.schedule.clip_norm,
         augment=augment,
     )
+
+
+def _sizes(usual: tuple[int, int], fewest: int) -> dict[str, int]:
+    """Example sites large enough for the family: those of the kind, or as many times their patients as it needs."""
+    times = max(1, -(-fewest // sum(usual)))
+    return {"north": usual[0] * times, "south": usual[1] * times}
 
 
 def _kind_of(model: str) -> str:
