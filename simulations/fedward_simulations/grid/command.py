@@ -19,6 +19,7 @@ from fedward_simulations.grid.plan import Asked, Way, planned
 from fedward_simulations.importing import site_folders
 
 if TYPE_CHECKING:
+    from fedward_shared.contracts.study import Study
     from fedward_simulations.grid.bench import Bench, Task
     from fedward_simulations.grid.result import Result
     from fedward_simulations.grid.running import Finished, State
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from fedward_simulations.model_files import ModelFiles
     from fedward_simulations.report.figures import Figures
 
-__all__ = ["Request", "compare", "numbers", "own_epsilons"]
+__all__ = ["Request", "compare", "main_way", "numbers", "own_epsilons"]
 
 _READABLE = 0o644
 
@@ -153,7 +154,7 @@ def _write(bench: Bench, ways: Sequence[Way], finished: Finished, out: Path, hea
     from fedward_simulations.report.figures import figures
     from fedward_simulations.report.table import print_figures
 
-    main = _main(ways)
+    main = main_way(ways, load(published(bench.study)))
     told = compared(bench, ways, finished.results, main=main.key)
     rows = [_row(bench, way, finished.results) for way in ways]
     failed = [{"cell": task.cell.title, "problem": problem} for task, problem in finished.failures.items()]
@@ -184,12 +185,17 @@ def _figures(made: Figures) -> dict[str, Any]:
     return {**blocks(made), "leave_one_out": left_out}
 
 
-def _main(ways: Sequence[Way]) -> Way:
-    """What the study is about: federated with its first strategy, and with privacy where that was asked for."""
+def main_way(ways: Sequence[Way], study: Study) -> Way:
+    """What the study is about: federated with its own strategy, at the ε nearest to its own.
+
+    Without privacy only where nothing private was asked for.
+    """
     federated = [way for way in ways if way.first.method == "federated" and not way.leaves_out]
-    same = [way for way in federated if way.first.strategy == federated[0].first.strategy]
-    private = [way for way in same if way.first.private]
-    return [*private, *same, *ways][0]
+    declared = [way for way in federated if way.first.strategy in ("", study.strategy.name)]
+    own = declared or [way for way in federated if way.first.strategy == federated[0].first.strategy]
+    wanted = study.privacy.target_epsilon or 0.0
+    private = sorted((way for way in own if way.first.private), key=lambda way: abs(way.first.epsilon - wanted))
+    return [*private, *own, *ways][0]
 
 
 def _row(bench: Bench, way: Way, results: Mapping[Task, Result]) -> dict[str, Any]:
