@@ -14,7 +14,7 @@ from fedward_client.vault.training import worker
 class PanicException(BaseException):
     "As polars raises it: no Exception."
 class Session:
-    def __init__(self, source, kept):
+    def __init__(self, source, kept=0):
         pass
     def run(self, order):
         print("Jane Roe")
@@ -38,6 +38,7 @@ _ORDER = {
     "attempt": 1,
     "digest": "00" * 32,
     "reports": "/nowhere",
+    "backbones": "",
     "manifest_bytes": 0,
     "payload_bytes": 0,
 }

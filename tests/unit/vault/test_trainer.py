@@ -51,7 +51,7 @@ def test_concluding_answers_with_nothing_and_reports_in_a_folder_of_the_study(tm
     order = order_in(tmp_path, task=Task.CONCLUDE)
     assert InlineTrainer(seeded).run(order, never) == []
     (folder,) = order.reports.iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == ["report.json", "test_scores.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.json", "test_scores.csv"]
 
 
 def test_a_cancelled_order_does_not_start(tmp_path: Path) -> None:
