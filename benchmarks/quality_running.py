@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+import fedward_client
 from benchmarks.quality_cases import FEDERATED, LEFT_OUT, Case, Variant
 from fedward_shared.errors import UsageError
 from fedward_shared.evaluation.scored import Scored
@@ -30,7 +31,7 @@ from fedward_simulations.grid.cell import Cell, Fold
 from fedward_simulations.grid.result import Result
 from fedward_simulations.grid.running import State, run_grid
 
-__all__ = ["Asked", "CaseRun", "Told"]
+__all__ = ["Asked", "CaseRun", "Told", "best", "trial_seed"]
 
 FOLDS = 5
 _TOLERANCE = 0.002
@@ -124,19 +125,21 @@ class CaseRun:
             for key in dict.fromkeys(keys.values())
             if len(self._case.variants(key.epsilon)) > 1
         }
-        results = self._grid(
-            "choosing", [task for tried in tasks.values() for trials in tried.values() for task in trials]
-        )
+        trained = [task for tried in tasks.values() for trials in tried.values() for task in trials]
+        results = self._grid("choosing", trained, all_needed=False)
         made: dict[Asked, tuple[Variant, Mapping[str, float]]] = {}
         for key in keys.values():
             if key not in tasks:
                 made[key] = (self._case.variants(key.epsilon)[0], {})
             elif key not in made:
                 tried = {
-                    variant: float(np.mean([self._headline(results[task].run) for task in trials]))
+                    variant: float(np.mean([self._reached(results.get(task)) for task in trials]))
                     for variant, trials in tasks[key].items()
                 }
-                made[key] = (_best(tried), {variant.name: round(value, 4) for variant, value in tried.items()})
+                made[key] = (
+                    best(tried),
+                    {variant.name: round(value, 4) for variant, value in tried.items() if np.isfinite(value)},
+                )
         return {one: made[key] for one, key in keys.items()}
 
     def _trials(self, key: Asked, variant: Variant) -> list[Task]:
@@ -145,11 +148,21 @@ class CaseRun:
         if key.method == LEFT_OUT:
             others = _without(bench, key.left_out)
             return [
-                Task(others, Cell(FEDERATED, seed=key.seed, epsilon=key.epsilon, held_out=site))
-                for site in others.sites
+                Task(others, Cell(FEDERATED, seed=trial_seed(key.seed, number), epsilon=key.epsilon, held_out=site))
+                for number, site in enumerate(others.sites)
             ]
-        folds = (Fold(number, FOLDS, key.seed) for number in range(FOLDS))
-        return [Task(bench, Cell(FEDERATED, seed=key.seed, epsilon=key.epsilon, fold=fold)) for fold in folds]
+        return [
+            Task(
+                bench,
+                Cell(
+                    FEDERATED,
+                    seed=trial_seed(key.seed, number),
+                    epsilon=key.epsilon,
+                    fold=Fold(number, FOLDS, key.seed),
+                ),
+            )
+            for number in range(FOLDS)
+        ]
 
     def _final(self, one: Asked, variant: Variant) -> Task:
         method = FEDERATED if one.method == LEFT_OUT else one.method
@@ -159,10 +172,14 @@ class CaseRun:
     def _told(self, one: Asked, result: Result, variant: Variant, tried: Mapping[str, float]) -> Told:
         return Told(one, result.run, variant, tried, max(result.spent.values(), default=None), result.seconds)
 
+    def _reached(self, result: Result | None) -> float:
+        """What a trial reached; NaN where it failed, such as by diverging: its variant then loses."""
+        return float("nan") if result is None else self._headline(result.run)
+
     def _headline(self, run: Scores) -> float:
         return self._case.figures[self._case.headline](run)
 
-    def _grid(self, what: str, tasks: Sequence[Task]) -> Mapping[Task, Result]:
+    def _grid(self, what: str, tasks: Sequence[Task], *, all_needed: bool = True) -> Mapping[Task, Result]:
         if not tasks:
             return {}
 
@@ -170,7 +187,8 @@ class CaseRun:
             self._notify(f"{self._case.name}: {what}", state)
 
         finished = run_grid(tasks, cache=self._cache / "cells", jobs=self._jobs, notify=notify)
-        finished.check()
+        if all_needed:
+            finished.check()
         return finished.results
 
     def _bench(self, variant: Variant, seed: int) -> Bench:
@@ -190,8 +208,15 @@ class CaseRun:
 
     @cached_property
     def _version(self) -> str:
-        contract = contract_digest(load_draft(self._case.variants(inf)[0].study.encode()).data)
-        return hashlib.sha256(contract + str(self._data.resolve()).encode()).hexdigest()[:16]
+        """Changes with the contract, the files below `--data`, and the code that reads and splits them."""
+        digest = hashlib.sha256(contract_digest(load_draft(self._case.variants(inf)[0].study.encode()).data))
+        for path in sorted(file for file in self._data.resolve().rglob("*") if file.is_file()):
+            told = path.stat()
+            digest.update(f"\0{path} {told.st_size} {told.st_mtime_ns}".encode())
+        importer = Path(str(fedward_client.__file__)).parent / "importer"
+        for path in (*sorted(Path(__file__).parent.glob("quality_*.py")), *sorted(importer.rglob("*.py"))):
+            digest.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()[:16]
 
     def _make(self, place: Path, seed: int) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -212,10 +237,18 @@ def _choice_of(one: Asked) -> Asked:
     return one if one.method in (FEDERATED, LEFT_OUT) else Asked(FEDERATED, inf, one.seed)
 
 
-def _best(tried: Mapping[Variant, float]) -> Variant:
+def best(tried: Mapping[Variant, float]) -> Variant:
     """The first variant within .002 of the best: they are declared in the order of preference."""
-    good = max(tried.values()) - _TOLERANCE
-    return next(variant for variant, value in tried.items() if value >= good)
+    reached = {variant: value for variant, value in tried.items() if np.isfinite(value)}
+    if not reached:
+        raise UsageError("no variant could be trained and judged", hint="Look at one alone, with fedward-sim compare.")
+    good = max(reached.values()) - _TOLERANCE
+    return next(variant for variant, value in reached.items() if value >= good)
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """The seed of a trial's noise: another one for each, and never that of the run that is judged."""
+    return (1 + number) * 1_000_003 + seed
 
 
 def _without(bench: Bench, site: str) -> Bench:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean
 
@@ -76,7 +77,8 @@ def choose_task(
 ) -> Choice:
     """Picks the candidate with the best mean of `metric` over the held-out folds of training rows.
 
-    All candidates see the same folds: patients are dealt out by class and site, anew in every repeat. Every fold gets
+    One that fails in a fold, or has no figure there, loses. All candidates see the same folds: patients are dealt out
+    by class and site, anew in every repeat. Every fold gets
     its own seed for noise, derived from the cell's. Folds are cells like others: finished ones are not trained again.
 
     Args:
@@ -90,7 +92,7 @@ def choose_task(
 
     Raises:
         UsageError: there is nothing to choose from, or a candidate holds rows out already.
-        FedwardError: a fold could not be trained.
+        FedwardError: no candidate could be trained in every fold.
     """
     if not candidates or folds < 2 or repeats < 1:  # noqa: PLR2004  # training and held-out rows
         raise UsageError("choosing needs a candidate, two folds and one repeat at least")
@@ -102,12 +104,16 @@ def choose_task(
     }
     everything = [task for parts in tasks.values() for task in parts]
     finished = run_grid(everything, cache=cache, jobs=jobs, notify=notify)
-    finished.check()
     tried = []
     for candidate, parts in tasks.items():
-        values = tuple(metric(finished.results[part].run) for part in parts)
+        results = [finished.results.get(part) for part in parts]
+        values = tuple(nan if result is None else metric(result.run) for result in results)
         tried.append(Tried(candidate, fmean(values), values))
-    return Choice(max(tried, key=lambda one: one.value).task, tuple(tried))
+    judged = [one for one in tried if isfinite(one.value)]
+    if not judged:
+        finished.check()
+        raise UsageError("no candidate has a figure in every fold", hint="Take fewer folds, or another metric.")
+    return Choice(max(judged, key=lambda one: one.value).task, tuple(tried))
 
 
 def _fold(task: Task, number: int, count: int, repeat: int) -> Task:

@@ -81,13 +81,16 @@ def open_data(cache: Path) -> Iterator[OpenData]:
                 shutil.rmtree(left, ignore_errors=True)
         except (LockedError, OSError):
             continue
-    own = cache / f"{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
-    own.mkdir()
+    name = f"{os.getpid()}-{os.urandom(4).hex()}"
+    begun, own = cache / f".opening-{name}", cache / f"{_PREFIX}{name}"
+    begun.mkdir()
     try:
-        with FolderLock(own):
+        with FolderLock(begun):  # under a name that no other run tidies away, until it is held
+            begun.rename(own)
             yield OpenData(own)
     finally:
         shutil.rmtree(own, ignore_errors=True)
+        shutil.rmtree(begun, ignore_errors=True)
 
 
 def _write(place: Path, part: Part) -> None:

@@ -74,6 +74,7 @@ def write_result(place: Path, result: Result, about: Mapping[str, object]) -> No
             "provenance": result.provenance,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         }
+        record["digest"] = _digest(record)
         write_atomic(made / _RECORD, json.dumps(record, indent=2, allow_nan=False).encode() + b"\n")
         made.rename(place)
     except OSError:
@@ -92,9 +93,10 @@ def read_result(place: Path) -> Result:
     """
     try:
         record = json.loads((place / _RECORD).read_bytes())
+        _require(record.pop("digest") == _digest(record), place)
         files = {name: (place / name).read_bytes() for name in record["files"]}
-        if any(hashlib.sha256(files[name]).hexdigest() != digest for name, digest in record["files"].items()):
-            raise _damaged(place)
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        _require(digests == record["files"], place)
         return Result(
             run=_unpacked(files[_SCORES], record["sites"]),
             spent={str(site): float(value) for site, value in record["spent"].items()},
@@ -102,8 +104,20 @@ def read_result(place: Path) -> Result:
             provenance=str(record["provenance"]),
             model=_model(files.get(_MODEL)),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except DamagedError:
+        raise
+    except Exception as error:  # whatever a damaged file makes its reader say
         raise _damaged(place) from error
+
+
+def _require(whole: bool, place: Path) -> None:  # reads like an assertion
+    if not whole:
+        raise _damaged(place)
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of everything else in a record, the files' digests among it."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _packed(run: Mapping[str, Scored]) -> bytes:

@@ -65,7 +65,14 @@ def test_candidates_may_differ_in_anything_but_the_rows_that_they_hold_out(
         choose_task([], metric=likelihood, cache=tmp_path)
 
 
-def test_a_candidate_that_cannot_be_trained_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_candidate_that_cannot_be_trained_loses(folders: dict[str, Path], tmp_path: Path) -> None:
     wild = Variant.of("wild", {"limits.max_weight": 1e-4})
-    with pytest.raises(FedwardError, match=r"2 of 4 cells failed"):
-        choose(STUDY, folders, [wild, VARIANTS[1]], metric=likelihood, cache=tmp_path, folds=2, jobs=1)
+    choice = choose(STUDY, folders, [wild, VARIANTS[1]], metric=likelihood, cache=tmp_path, folds=2, jobs=1)
+    assert choice.variant == VARIANTS[1]
+    assert [np.isfinite(tried.value) for tried in choice.tried] == [False, True]
+
+
+def test_where_no_candidate_can_be_trained_the_reason_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+    wild = Variant.of("wild", {"limits.max_weight": 1e-4})
+    with pytest.raises(FedwardError, match=r"2 of 2 cells failed"):
+        choose(STUDY, folders, [wild], metric=likelihood, cache=tmp_path, folds=2, jobs=1)
