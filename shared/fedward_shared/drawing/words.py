@@ -12,6 +12,7 @@ __all__ = [
     "LIMITS",
     "NAMES",
     "READ",
+    "calibration_words",
     "estimate_text",
     "main_name",
     "outcome_words",
@@ -164,3 +165,16 @@ def outcome_words(outcome: Outcome) -> str:
         return f"which of {len(outcome.names)} classes it is: {', '.join(outcome.names)}"
     watched = outcome.follow_up
     return f"the risk of the event over time, followed up to {time_text(watched.maximum, watched.unit)}"
+
+
+_FITS = (0.8, 1.25)
+"""Observed over expected: within a quarter either way."""
+
+
+def calibration_words(ratio: Estimate) -> str:
+    """What the ratio of observed to expected outcomes says; that it fits only where its whole interval is near 1."""
+    if not ratio.low <= 1 <= ratio.high:
+        return f"On average its risks are too {'low' if ratio.value > 1 else 'high'}: recalibrate before using them."
+    if _FITS[0] <= ratio.low and ratio.high <= _FITS[1]:
+        return "On average its risks fit what happened."
+    return "Whether its risks fit what happened on average cannot be told from so few outcomes."

@@ -15,6 +15,7 @@ from fedward_shared.contracts.study import EvaluationTerms
 from fedward_shared.errors import UsageError
 from fedward_shared.evaluation.bootstrap import Draws, Estimate, Statistic, estimates
 from fedward_shared.evaluation.curves import Curves, curves_of
+from fedward_shared.evaluation.few import widened
 from fedward_shared.evaluation.figures import Battery, Figure, Key, Kind, main_key
 from fedward_shared.evaluation.outcome import ClassOutcome, Outcome
 from fedward_shared.evaluation.scored import Bools, Floats, Ints, Scored, pooled
@@ -116,7 +117,8 @@ def summarise(
             told.setdefault(name, {}).update(found)
     middle = together[_middle([_main(model, outcome) for model in together])]
     draws = Draws(first.units, place)
-    whole = Judged(counts_of(first, outcome), told[""], curves_of(middle, outcome, terms.thresholds, draws))
+    counts = counts_of(first, outcome)
+    whole = Judged(counts, _honest(told[""], counts), curves_of(middle, outcome, terms.thresholds, draws))
     return Summary(
         outcome=outcome,
         pooled=whole,
@@ -124,8 +126,8 @@ def summarise(
             site: whole
             if len(masks) == 1
             else Judged(
-                counts_of(first.where(mask), outcome),
-                told[f"site {site}"],
+                own := counts_of(first.where(mask), outcome),
+                _honest(told[f"site {site}"], own),
                 _own_curves(middle.where(mask), outcome, terms.thresholds),
             )
             for site, mask in masks.items()
@@ -133,7 +135,7 @@ def summarise(
         within=told["within"] if inside else {},
         within_hospitals=inside,
         subgroups={
-            name: Judged(counts_of(first.where(mask), outcome), told.get(f"group {name}", {}))
+            name: Judged(own := counts_of(first.where(mask), outcome), _honest(told.get(f"group {name}", {}), own))
             for name, mask in groups.items()
         },
         hospital_only=hospital_only(runs[0], outcome, prevalences) if prevalences else {},
@@ -218,6 +220,19 @@ def hospital_only(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         values = battery(np.ones((1, known.rows)))[0]
     return {key: float(value) for key, value in zip(battery.keys, values, strict=True) if np.isfinite(value)}
+
+
+def _honest(figures: Mapping[Key, Estimate], counts: Counts) -> dict[Key, Estimate]:
+    """The figures, with intervals of areas that few patients can bear; a mean over classes is as sure as the rarest."""
+    everyone = sum(counts.each)
+
+    def told(key: Key, estimate: Estimate) -> Estimate:
+        if key.figure not in (Figure.AUC, Figure.C_INDEX):
+            return estimate
+        positives = min(counts.each) if key.of is None else counts.each[key.of]
+        return widened(estimate, positives, everyone - positives)
+
+    return {key: told(key, estimate) for key, estimate in figures.items()}
 
 
 def _own_curves(scored: Scored, outcome: Outcome, thresholds: tuple[float, float]) -> tuple[Curves, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fedward_shared.drawing.words import percent
+from fedward_shared.drawing.words import calibration_words, percent
 from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, SurvivalOutcome
@@ -23,8 +23,8 @@ def sentences(made: Figures) -> Iterator[str]:
     pairs = _PAIRS[isinstance(made.one.outcome, SurvivalOutcome)]
     many = isinstance(made.one.outcome, ClassOutcome) and len(made.one.outcome.told) > 1
     over = ", averaged over the classes" if many else ""
-    if told is None:
-        yield f"{name}: there are too few test patients for a figure."
+    if told is None or not counts.enough:
+        yield f"{name}: there are too few test patients of each class for a figure that means something."
         return
     yield (
         f"{name}: of two test patients, {pairs} was given the higher risk in {percent(told.value)} of pairs{over} (95 "
@@ -59,9 +59,5 @@ def _beside(made: Figures, told: Estimate) -> Iterator[str]:
 def _calibrated(made: Figures) -> Iterator[str]:
     horizons = made.one.outcome.horizons if isinstance(made.one.outcome, SurvivalOutcome) else ()
     ratio = made.one.pooled.find(Figure.OBSERVED_EXPECTED, horizons[-1] if horizons else None)
-    if ratio is None:
-        return
-    if ratio.low <= 1 <= ratio.high:
-        yield "On average its risks fit what happened."
-    else:
-        yield f"On average its risks are too {'low' if ratio.value > 1 else 'high'}: recalibrate before using them."
+    if ratio is not None and made.one.pooled.counts.enough:
+        yield calibration_words(ratio)

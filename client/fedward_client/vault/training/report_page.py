@@ -17,7 +17,7 @@ from fedward_shared.drawing.sections import (
     add_subgroups,
     add_thresholds,
 )
-from fedward_shared.drawing.words import READ, estimate_text, main_name, outcome_words, percent
+from fedward_shared.drawing.words import READ, calibration_words, estimate_text, main_name, outcome_words, percent
 from fedward_shared.evaluation.bootstrap import Estimate
 from fedward_shared.evaluation.figures import Figure
 from fedward_shared.evaluation.outcome import ClassOutcome, SurvivalOutcome, outcome_of
@@ -59,6 +59,8 @@ def _sentence(summary: Summary, site: str) -> str:
             "each)."
         )
     pairs = "who have the event first" if isinstance(summary.outcome, SurvivalOutcome) else "with the outcome"
+    if isinstance(summary.outcome, ClassOutcome) and len(summary.outcome.told) > 1:
+        pairs = "of a class than to others, averaged over the classes,"
     return (
         f"On {counts.patients} patients of {site} that it had not seen, the shared model gave a higher risk to those "
         f"{pairs} in {percent(told.value)} of pairs (95 % interval {percent(told.low)} to "
@@ -69,11 +71,9 @@ def _sentence(summary: Summary, site: str) -> str:
 def _calibrated(summary: Summary) -> str:
     horizons = summary.outcome.horizons if isinstance(summary.outcome, SurvivalOutcome) else ()
     ratio = summary.pooled.find(Figure.OBSERVED_EXPECTED, horizons[-1] if horizons else None)
-    if ratio is None:
+    if ratio is None or not summary.pooled.counts.enough:
         return ""
-    if ratio.low <= 1 <= ratio.high:
-        return " On average its risks fit what happened."
-    return f" On average its risks are too {'low' if ratio.value > 1 else 'high'}: recalibrate before using them."
+    return f" {calibration_words(ratio)}"
 
 
 def _asked(page: Page, study: Study) -> None:
