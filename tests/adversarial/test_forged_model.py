@@ -225,6 +225,14 @@ def test_a_malformed_list_is_refused(folder: Path, change: dict[str, object]) ->
         opened(folder)
 
 
+@pytest.mark.parametrize("name", ["another-study", "heart\x1b[2K\rOK"])
+def test_a_list_that_gives_the_study_another_name_is_refused_even_if_signed(tmp_path: Path, name: str) -> None:
+    from fedward_shared.manifest.parse import study_hash
+
+    with pytest.raises(SignatureError):
+        opened(write(tmp_path / "model", encode_listing(Listing.of(study_hash(STUDY), name, "0.1.0", SIGNED, FILES))))
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"[" * 50_000, b'{"format": 1}', b"\xff\xfe"])
 @pytest.mark.parametrize("name", [LISTING, SEAL])
 def test_what_is_no_document_is_refused(folder: Path, name: str, content: bytes) -> None:

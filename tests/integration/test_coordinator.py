@@ -71,6 +71,7 @@ class Consortium:
         self._stack.enter_context(self.processes)
         self.lead("init", "--host", "localhost", "--port", "0", "--enrolment-port", "0")
         write_atomic(self.home.round_key_file, keys.to_pem(ROUND_KEY))  # the one that fake sites know
+        self.lead("renew")
         return self
 
     def __exit__(self, *_: object) -> None:

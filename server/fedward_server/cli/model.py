@@ -71,9 +71,8 @@ def verify(folder: _FolderArgument, study_key: _KeyOption = "", home: HomeOption
     bundle = _opened(folder, study_key, home)
     listing = bundle.listing
     say(f"{folder} is the model of study {listing.name}, {listing.study}.")
-    say(
-        f"Signed {_day(listing.signed)} under the study key that you named; {len(listing.files)} files, each as signed."
-    )
+    whose = "that you named" if study_key else f"of the coordinator in {home}"
+    say(f"Signed {_day(listing.signed)} under the study key {whose}; {len(listing.files)} files, each as signed.")
     next_step(f"fedward-coordinator model show {folder}", "its card")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def open_bundle(root: Path, trusted: str, *, clock: Callable[[], float] = time.t
     1. The signature of manifest.json holds (`check_seal`).
     2. The folder holds exactly the files that it lists, manifest.json and signature.json.
     3. Each is a regular file (a link is none) of the listed size and SHA-256; no more than that is ever read.
-    4. study.toml is the study that the list names, and the study key signed it.
+    4. study.toml is the study that the list names, by hash and by name, and the study key signed it.
 
     Raises:
         UsageError: there is no such folder, or the fingerprint is none.
@@ -86,7 +87,10 @@ def _check_study(bundle: Bundle, signature: bytes) -> None:
     entry = bundle.listing.file(_STUDY)
     if entry is None or entry.sha256 != bundle.listing.study or entry.size > LARGEST_MANIFEST:
         raise SignatureError(f"{_STUDY} is not the study that {LISTING} names")
-    verify(bundle.study_key, Purpose.STUDY, bundle.read(_STUDY), signature)
+    content = bundle.read(_STUDY)
+    verify(bundle.study_key, Purpose.STUDY, content, signature)
+    if tomllib.loads(content.decode())["study"]["name"] != bundle.listing.name:
+        raise SignatureError(f"{LISTING} gives the study another name than {_STUDY}, which the study key signed")
 
 
 def _compare_names(listing: Listing, found: set[str]) -> None:

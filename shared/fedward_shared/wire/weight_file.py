@@ -27,7 +27,9 @@ from fedward_shared.errors import UsageError
 __all__ = ["WeightFile", "inspect_weights", "read_weights"]
 
 _LENGTH_BYTES = 8
-_LARGEST_HEADER = 1 << 24
+_LARGEST_HEADER = 1 << 21
+_MOST_AXES = 8
+_LARGEST_NUMBER = 1 << 48
 _PIECE = 1 << 20
 _SIZES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -144,7 +146,9 @@ def _entries(file: io.FileIO, size: int, hasher: hashlib._Hash, path: Path) -> l
 
 def _entry(name: str, told: dict[str, Any]) -> _Entry:
     kind, shape, offsets = str(told["dtype"]), told["shape"], told["data_offsets"]
-    if not all(type(number) is int and number >= 0 for number in (*shape, *offsets)):
+    if not (isinstance(shape, list) and isinstance(offsets, list)) or len(shape) > _MOST_AXES:
+        raise ValueError(name)
+    if not all(type(number) is int and 0 <= number <= _LARGEST_NUMBER for number in (*shape, *offsets)):
         raise ValueError("no whole number")
     begin, end = offsets
     return _Entry(name, kind, tuple(shape), begin, end)
