@@ -101,9 +101,9 @@ def run(
     study: Annotated[Path, typer.Argument(help="The study file; it need not be published.")],
     *,
     data: Annotated[Path, typer.Option("--data", help="A folder with one imported set a site: DATA/SITE/import.json")],
-    out: Annotated[Path, typer.Option("--out", help="The folder for result.json, report.html and the model.")] = Path(
-        "simulation"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="The folder for result.json, the model, and every site's own report.")
+    ] = Path("simulation"),
     seed: Annotated[int, typer.Option("--seed", help="UNSAFE: all randomness follows from it.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Run with this many seeds, from --seed on.")] = 1,
     start: _StartOption = None,
