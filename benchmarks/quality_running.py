@@ -210,6 +210,7 @@ class CaseRun:
     def _version(self) -> str:
         """Changes with the contract, the files below `--data`, and the code that reads and splits them."""
         digest = hashlib.sha256(contract_digest(load_draft(self._case.variants(inf)[0].study.encode()).data))
+        digest.update(str(self._data.resolve()).encode())
         for path in sorted(file for file in self._data.resolve().rglob("*") if file.is_file()):
             told = path.stat()
             digest.update(f"\0{path} {told.st_size} {told.st_mtime_ns}".encode())
