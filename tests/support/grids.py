@@ -23,7 +23,10 @@ STUDY = TWO_SITES.encode()
 def import_two_sites(
     folder: Path, *, shift: int = 0, study: bytes = STUDY, sites: Sequence[str] = tuple(SITES)
 ) -> dict[str, Path]:
-    """One import for each of `sites` in `folder`, under a study of `STUDY`'s columns; another `shift` of ages makes other data."""
+    """One import for each of `sites` in `folder`, under a study of `STUDY`'s columns.
+
+    Another `shift` of ages makes other data.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for site in sites:
