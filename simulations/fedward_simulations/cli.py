@@ -131,13 +131,8 @@ def compare(
         "comparison"
     ),
     methods: Annotated[
-        str,
-        typer.Option(
-            "--methods",
-            help="What to train, beside each other. Default: federated,local,centralised,logistic_regression,"
-            "gradient_boosting, and leave_one_out where there are several sites.",
-        ),
-    ] = "",
+        str, typer.Option("--methods", help="What to train, beside each other.")
+    ] = "federated,local,centralised,logistic_regression,gradient_boosting,leave_one_out",
     strategies: Annotated[
         str,
         typer.Option("--strategies", help="fedavg,fedprox,fedadam,fedyogi,fedavgm. Default: the study's own."),

@@ -6,20 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tomlkit
 from safetensors.numpy import load_file
 
 from fedward_shared.errors import FedwardError, UsageError
 from fedward_simulations.cli import app
 from fedward_simulations.comparison import compare
 from fedward_simulations.grid.command import numbers
-from fedward_simulations.grid.plan import LEAVE_ONE_OUT, METHODS
 from tests.support.grids import SITES, STUDY, import_two_sites
 
 COMMAND = Path(sys.executable).parent / "fedward-sim"
@@ -70,23 +67,6 @@ def test_it_writes_figures_of_every_method_a_report_and_the_model(
     assert "0 trained" in capsys.readouterr().out
     app([*asked, "--option", "fedadam.eta=0.3", "--methods", "federated"], standalone_mode=False)
     assert "8 cells: 4 trained" in capsys.readouterr().out, "fedadam with and without privacy"
-
-
-def test_a_study_of_one_hospital_leaves_none_out_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    document = tomllib.loads(STUDY.decode())
-    del document["sites"]["south"]
-    document["strategy"]["quorum"] = 1
-    study = tomlkit.dumps(document).encode()
-    (tmp_path / "study.toml").write_bytes(study)
-    import_two_sites(tmp_path / "data", study=study, sites=("north",))
-    asked = arguments(tmp_path, tmp_path / "out", "--seeds", "1", "--jobs", "1", "--epsilons", "inf")
-    app(asked, standalone_mode=False)
-    assert "The study has one hospital, so leave_one_out is not among the methods." in capsys.readouterr().out
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert set(result["pooled"]["auc"]) == {*METHODS} - {LEAVE_ONE_OUT}
-    assert result["failed"] == []
 
 
 def test_a_cell_that_fails_makes_the_command_fail_after_the_others_are_reported(folder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,17 +19,11 @@ SITES = {"north": 90, "south": 60}
 STUDY = TWO_SITES.encode()
 
 
-def import_two_sites(
-    folder: Path, *, shift: int = 0, study: bytes = STUDY, sites: Sequence[str] = tuple(SITES)
-) -> dict[str, Path]:
-    """One import for each of `sites` in `folder`, under a study of `STUDY`'s columns.
-
-    Another `shift` of ages makes other data.
-    """
+def import_two_sites(folder: Path, *, shift: int = 0, study: bytes = STUDY) -> dict[str, Path]:
+    """One import a site in `folder`, under a study of `STUDY`'s columns; another `shift` of ages makes other data."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    for site in sites:
-        patients = SITES[site]
+    for site, patients in SITES.items():
         file = folder / f"{site}.csv"
         with file.open("w", newline="") as out:
             writer = csv.writer(out)
@@ -42,4 +35,4 @@ def import_two_sites(
                 writer.writerow([f"p{number}", split, age + shift, int(rng.integers(1, 5)), ill])
         order = ImportOrder.of_file(file, study, site)
         import_into(folder, site, partial(import_here, order))
-    return {site: folder / site for site in sites}
+    return {site: folder / site for site in SITES}

@@ -16,7 +16,7 @@ from fedward_shared.version import PROTOCOL, VERSION
 __all__ = ["SOURCES", "code_digest", "source_files"]
 
 _VAULT = ("dataset", "encoding", "features", "local_round", "reading", "repeated", "subgroups")
-_GRID = ("bench", "cell", "device", "engine", "opened", "plain", "result", "rows", "strategies", "work")
+_GRID = ("bench", "cell", "engine", "opened", "plain", "result", "rows", "strategies", "work")
 SOURCES = (
     (
         fedward_shared,

@@ -15,7 +15,7 @@ from fedward_shared.errors import FedwardError, UsageError
 from fedward_shared.files import write_atomic
 from fedward_shared.manifest.parse import load, study_hash
 from fedward_shared.manifest.resolve import published
-from fedward_simulations.grid.plan import LEAVE_ONE_OUT, Asked, Way, planned, usual_methods
+from fedward_simulations.grid.plan import Asked, Way, planned
 from fedward_simulations.importing import site_folders
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _READABLE = 0o644
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. No `methods`: the usual ones. No `epsilons`: without privacy, and at the study's own ε.
+    """What was asked for. No `epsilons`: without privacy, and at the study's own ε where it has one.
 
     `cache` is where finished cells are kept; `jobs` None is one process a core.
     """
@@ -65,13 +65,10 @@ def compare(request: Request) -> None:
     study = load(manifest)
     folders = site_folders(request.data, study.site_names)
     epsilons = request.epsilons or own_epsilons(manifest)
-    methods = request.methods or usual_methods(study.site_names)
-    ways = planned(Asked(methods, request.strategies or ("",), epsilons, request.seeds), study.site_names)
+    ways = planned(Asked(request.methods, request.strategies or ("",), epsilons, request.seeds), study.site_names)
     bench = Bench.of(request.manifest, folders, request.overrides, request.files)
     request.out.mkdir(parents=True, exist_ok=True)
     say("UNSAFE: simulations with seeded randomness. They protect nobody, and no ledger knows of them.")
-    if not request.methods and LEAVE_ONE_OUT not in methods:
-        say(f"The study has one hospital, so {LEAVE_ONE_OUT} is not among the methods.")
     begun = time.perf_counter()
     finished, state = _run(bench, ways, request)
     say(_said(state))

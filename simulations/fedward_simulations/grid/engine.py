@@ -29,7 +29,6 @@ from fedward_shared.models.heads.head import head_for
 from fedward_shared.models.registry import build, initial_weights
 from fedward_shared.privacy.cohort import TrainingSet
 from fedward_shared.privacy.randomness.noise import RandomSource
-from fedward_simulations.grid.device import training_device
 from fedward_simulations.randomness import SeededSource
 
 __all__ = ["Weights", "federate", "scores"]
@@ -53,7 +52,7 @@ class _Hospitals(Grid):
         set_identity(COORDINATOR_NODE)
         self._study = study
         self._hospitals = hospitals
-        self._model = build(study.model, study.data).to(training_device())
+        self._model = build(study.model, study.data).to(_device())
         self._run = empty_run()
 
     def set_run(self, run: Run) -> None:
@@ -128,8 +127,7 @@ def federate(study: Study, parts: Mapping[str, Part], *, seed: int, initial: Wei
         TrainingError: the study has not been published.
     """
     hospitals = {
-        site: _Hospital(on_device(parts[site], training_device()), SeededSource(seed, site))
-        for site in study.site_names
+        site: _Hospital(on_device(parts[site], _device()), SeededSource(seed, site)) for site in study.site_names
     }
     grid, strategy = _Hospitals(study, hospitals), build_strategy(study)
     model: Weights = initial or initial_weights(study.model, study.data)
@@ -148,15 +146,13 @@ def federate(study: Study, parts: Mapping[str, Part], *, seed: int, initial: Wei
 
 def scores(study: Study, weights: Weights, part: Part) -> NDArray[np.float64]:
     """What the model says of each row, (rows, columns): see `Head.scores`."""
-    model = build(study.model, study.data).to(training_device())
+    model = build(study.model, study.data).to(_device())
     load_weights(model, weights)
     model.eval()
     head = head_for(study.model, study.data)
     with torch.no_grad():
         told = [
-            head.scores(model(torch.from_numpy(part.records[at : at + _BATCH]).to(training_device())).double())
-            .cpu()
-            .numpy()
+            head.scores(model(torch.from_numpy(part.records[at : at + _BATCH]).to(_device())).double()).cpu().numpy()
             for at in range(0, max(1, len(part.records)), _BATCH)
         ]
     return np.concatenate(told)
@@ -199,3 +195,7 @@ def _determinism(wanted: bool) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

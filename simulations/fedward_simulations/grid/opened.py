@@ -21,18 +21,15 @@ import numpy as np
 from fedward_client.imported import read_record
 from fedward_shared.errors import LockedError
 from fedward_shared.files import FolderLock
-from fedward_simulations.grid.device import training_device
 
 if TYPE_CHECKING:
     from fedward_client.vault.training.dataset import Part
     from fedward_shared.contracts.study import Study
 
-__all__ = ["OPENING", "OpenData", "open_data"]
+__all__ = ["OpenData", "open_data"]
 
 _ARRAYS = ("records", "labels", "units", "rows")
 _PREFIX = "open-"
-OPENING = ".opening-"
-"""How the names of folders begin that a run has made and not locked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +44,12 @@ class OpenData:
         Raises:
             UsageError: an import is damaged or was made under another contract, or the backbone's weights are missing.
         """
+        import torch
+
         from fedward_client.vault.training.dataset import open_data_set
         from fedward_client.vault.training.features import with_features
 
-        device = training_device()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         for folder in folders:
             place = self._place(study, folder)
             if not place.exists():
@@ -83,7 +82,7 @@ def open_data(cache: Path) -> Iterator[OpenData]:
         except (LockedError, OSError):
             continue
     name = f"{os.getpid()}-{os.urandom(4).hex()}"
-    begun, own = cache / f"{OPENING}{name}", cache / f"{_PREFIX}{name}"
+    begun, own = cache / f".opening-{name}", cache / f"{_PREFIX}{name}"
     begun.mkdir()
     try:
         with FolderLock(begun):  # under a name that no other run tidies away, until it is held

@@ -11,7 +11,7 @@ from fedward_shared.errors import UsageError
 from fedward_shared.manifest.strategies import STRATEGIES
 from fedward_simulations.grid.cell import BASELINES, TRAINED, Cell
 
-__all__ = ["LEAVE_ONE_OUT", "METHODS", "Asked", "Way", "planned", "usual_methods"]
+__all__ = ["LEAVE_ONE_OUT", "METHODS", "Asked", "Way", "planned"]
 
 LEAVE_ONE_OUT = "leave_one_out"
 """The federated method once for each hospital, which takes no part and whose rows are all judged."""
@@ -81,11 +81,6 @@ class Way:
     def first(self) -> Cell:
         """Any of its cells, for what all have in common."""
         return self.cells[0][0]
-
-
-def usual_methods(sites: Sequence[str]) -> tuple[str, ...]:
-    """What is compared where nobody says: everything, but no hospital is left out where there is only one."""
-    return tuple(method for method in METHODS if method != LEAVE_ONE_OUT or len(sites) > 1)
 
 
 def planned(asked: Asked, sites: Sequence[str]) -> tuple[Way, ...]:

@@ -14,11 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedward_client.imported import read_record
-from fedward_shared.manifest.parse import load
 from fedward_simulations.grid.bench import Task
 from fedward_simulations.grid.code import code_digest
-from fedward_simulations.grid.device import computed_with
-from fedward_simulations.grid.opened import OPENING
 from fedward_simulations.grid.result import DamagedError, Result, read_result, write_result
 
 __all__ = ["Store", "key_of"]
@@ -31,16 +28,13 @@ def key_of(task: Task, manifests: Mapping[str, bytes]) -> str:
     """SHA-256 (hex) over what decides the result of a task.
 
     That is: the published studies that it trains, the version of every site's import (which covers its files and the
-    contract), method, seed, fold and the site held out, the device and the precision on it, the code
-    (`code.code_digest`), and the layout of files here.
+    contract), method, seed, fold and the site held out, the code (`code.code_digest`), and the layout of files here.
     """
     cell = task.cell
-    study = load(next(iter(manifests.values())))
     fold = [cell.fold.number, cell.fold.count, cell.fold.seed] if cell.fold else []
     parts = {
         "layout": _LAYOUT,
         "code": code_digest().hex(),
-        "computed": computed_with(study),
         "studies": {name: hashlib.sha256(manifest).hexdigest() for name, manifest in manifests.items()},
         "imports": {site: read_record(folder).version for site, folder in task.bench.folders},
         "cell": [cell.method, cell.seed, cell.held_out, fold],
@@ -70,12 +64,8 @@ class Store:
         write_result(place, result, about)
 
     def discard(self, key: str) -> None:
-        """Forgets a damaged result, whatever stands in its place."""
-        place = self._place(key)
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
+        """Forgets a damaged result."""
+        shutil.rmtree(self._place(key), ignore_errors=True)
 
     @contextmanager
     def claimed(self, key: str) -> Iterator[None]:
@@ -100,7 +90,7 @@ class Store:
 
     def tidy(self) -> None:
         """Removes what runs that were killed while they wrote left behind: what nobody has touched for an hour."""
-        for left in (*self.folder.glob("cells/*/.cell-*"), *self.folder.glob(f"{OPENING}*")):
+        for left in self.folder.glob("cells/*/.cell-*"):
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                     shutil.rmtree(left, ignore_errors=True)

@@ -20,7 +20,6 @@ from fedward_shared.models.start import first_weights
 from fedward_simulations.baselines import POOLED
 from fedward_simulations.grid.bench import FEDERATION, Task
 from fedward_simulations.grid.cell import BASELINES
-from fedward_simulations.grid.device import computed_with, device_name
 from fedward_simulations.grid.engine import Weights, federate, scores
 from fedward_simulations.grid.opened import OpenData
 from fedward_simulations.grid.plain import fitted
@@ -80,13 +79,13 @@ class _Start:
 def _federated(study: Study, rows: Rows, start: _Start) -> _Told:
     weights = start.federate(study, rows.training)
     run = {site: _scored(study, weights, part) for site, part in rows.judged.items()}
-    return run, _spent(study), weights, _ours(study)
+    return run, _spent(study), weights, _OURS
 
 
 def _centralised(study: Study, rows: Rows, start: _Start) -> _Told:
     weights = start.federate(study, {POOLED: joined(list(rows.training.values()))})
     run = {site: _scored(study, weights, part) for site, part in rows.judged.items()}
-    return run, _spent(study), weights, _ours(study)
+    return run, _spent(study), weights, _OURS
 
 
 def _alone(studies: Mapping[str, Study], rows: Rows, start: _Start) -> _Told:
@@ -96,7 +95,7 @@ def _alone(studies: Mapping[str, Study], rows: Rows, start: _Start) -> _Told:
         weights = start.federate(study, {site: rows.training[site]})
         run[site] = _scored(study, weights, part)
         spent.update(_spent(study))
-    return run, spent, {}, _ours(next(iter(studies.values())))
+    return run, spent, {}, _OURS
 
 
 def _baseline(task: Task, study: Study, rows: Rows) -> _Told:
@@ -105,12 +104,7 @@ def _baseline(task: Task, study: Study, rows: Rows) -> _Told:
     cell = task.cell
     model = fitted(cell.method, study, joined(list(rows.training.values())), seed=cell.seed)
     run = {site: _kept(part, model.scores(part.records)) for site, part in rows.judged.items()}
-    made = f"scikit-learn {sklearn.__version__} on the pooled training rows, fixed settings, no privacy"
-    return run, {}, {}, f"{made}; features on {device_name()}" if study.model.backbone else made
-
-
-def _ours(study: Study) -> str:
-    return f"{_OURS}; {computed_with(study)}"
+    return run, {}, {}, f"scikit-learn {sklearn.__version__} on the pooled training rows, fixed settings, no privacy"
 
 
 def _scored(study: Study, weights: Weights, part: Part) -> Scored:

@@ -6,7 +6,7 @@ import pytest
 
 from fedward_shared.errors import UsageError
 from fedward_simulations.grid.cell import Cell
-from fedward_simulations.grid.plan import LEAVE_ONE_OUT, METHODS, Asked, planned, usual_methods
+from fedward_simulations.grid.plan import LEAVE_ONE_OUT, METHODS, Asked, planned
 
 SITES = ("north", "south", "west")
 
@@ -48,8 +48,3 @@ def test_methods_strategies_epsilons_and_seeds_are_multiplied_where_they_mean_so
 def test_what_makes_no_grid_is_told(asked: dict[str, tuple[str, ...]], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         Asked(**asked)  # type: ignore[arg-type]  # wrong on purpose
-
-
-def test_no_hospital_is_left_out_of_a_study_of_one_unless_asked() -> None:
-    assert usual_methods(SITES) == METHODS
-    assert usual_methods(SITES[:1]) == tuple(method for method in METHODS if method != LEAVE_ONE_OUT)
